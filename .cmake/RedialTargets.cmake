@@ -149,31 +149,47 @@ function(redial_test_name name ret_name)
 endfunction()
 
 # What every registered test gets: labels (the first is its folder's), a time
-# limit in seconds, exit code 77 for "skipped", one locale and one time zone.
-function(redial_test_properties test labels timeout)
+# limit in seconds, exit code 77 for "skipped", one locale and one time zone,
+# strict sanitizers. The label "long" keeps a test out of tests/run without
+# --long.
+function(redial_test_properties test labels timeout serial)
   string(REGEX REPLACE "[.].*" "" kind ${test})
   if(NOT timeout)
     set(timeout 60)
   endif()
   math(EXPR timeout "${timeout} * ${REDIAL_TEST_TIMEOUT_SCALE}")
+  set(environment
+    LC_ALL=C
+    TZ=UTC
+    REDIAL_SOURCE_DIR=${PROJECT_SOURCE_DIR}
+    REDIAL_BUILD_DIR=${PROJECT_BINARY_DIR}
+  )
+  if(redial_sanitize)
+    list(APPEND environment
+      ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+      UBSAN_OPTIONS=print_stacktrace=1
+    )
+  endif()
   set_tests_properties(${test} PROPERTIES
     LABELS "${kind};${labels}"
     TIMEOUT ${timeout}
+    RUN_SERIAL ${serial}
     SKIP_RETURN_CODE 77
-    ENVIRONMENT "LC_ALL=C;TZ=UTC;REDIAL_SOURCE_DIR=${PROJECT_SOURCE_DIR};\
-REDIAL_BUILD_DIR=${PROJECT_BINARY_DIR}"
+    ENVIRONMENT "${environment}"
   )
 endfunction()
 
 # redial_test(<name> [SOURCES <file>...] [LINKS <target>...]
-#             [LABELS <label>...] [TIMEOUT <seconds>] [ARGS <argument>...])
+#             [LABELS <label>...] [TIMEOUT <seconds>] [ARGS <argument>...]
+#             [SERIAL])
 #
 # One cmocka program for one module. SOURCES is test_<name>.c unless given.
 # In tests/unit/base the test heap is ctest's unit.base.heap and the program
 # (and target) test_unit_base_heap.
 function(redial_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg
-    "" "TIMEOUT" "SOURCES;LINKS;LABELS;ARGS"
+    "SERIAL" "TIMEOUT" "SOURCES;LINKS;LABELS;ARGS"
   )
   if(NOT arg_SOURCES)
     set(arg_SOURCES test_${name}.c)
@@ -184,18 +200,23 @@ function(redial_test name)
   redial_compile(${target})
   target_link_libraries(${target} PRIVATE ${arg_LINKS} PkgConfig::cmocka)
   add_test(NAME ${test} COMMAND ${target} ${arg_ARGS})
-  redial_test_properties(${test} "${arg_LABELS}" "${arg_TIMEOUT}")
+  redial_test_properties(${test}
+    "${arg_LABELS}" "${arg_TIMEOUT}" ${arg_SERIAL}
+  )
 endfunction()
 
-# redial_test_command(<name> COMMAND <word>... [LABELS ...] [TIMEOUT <seconds>])
+# redial_test_command(<name> COMMAND <word>... [LABELS <label>...]
+#                     [TIMEOUT <seconds>] [SERIAL])
 #
 # A test that is a script or a program of its own. It finds the sources and the
 # build by REDIAL_SOURCE_DIR and REDIAL_BUILD_DIR.
 function(redial_test_command name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "COMMAND;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "COMMAND;LABELS")
   redial_test_name(${name} test)
   add_test(NAME ${test} COMMAND ${arg_COMMAND})
-  redial_test_properties(${test} "${arg_LABELS}" "${arg_TIMEOUT}")
+  redial_test_properties(${test}
+    "${arg_LABELS}" "${arg_TIMEOUT}" ${arg_SERIAL}
+  )
 endfunction()
 
 # redial_fuzz(<name> SOURCES <file>... [LINKS <target>...])
