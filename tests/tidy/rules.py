@@ -271,6 +271,10 @@ def check_volatile(tree):
                           "or a lock (sig_atomic_t is fine)")
 
 
+# A macro that writes whole functions may return inside them.
+WRITES_FUNCTIONS = re.compile(r"\s*#\s*define\s+\w+\([^)]*\)[\s\\]*static\b")
+
+
 def check_hidden_return(tree):
     for source in c_files(tree):
         if in_folder(source.path, "tests"):
@@ -282,8 +286,9 @@ def check_hidden_return(tree):
             last = number
             while lines[last].endswith("\\") and last + 1 < len(lines):
                 last += 1
-            if re.search(r"\b(return|goto)\b",
-                         "\n".join(lines[number:last + 1])):
+            text = "\n".join(lines[number:last + 1])
+            if re.search(r"\b(return|goto)\b", text) and not \
+                    WRITES_FUNCTIONS.match(text):
                 yield Finding(source.path, number + 1, "a macro that returns "
                               "or jumps hides control flow; write the lines")
 
@@ -353,11 +358,12 @@ def check_switch_default(tree):
 def defaults(body):
     """(offset line, labels) of each default: of a switch in a body."""
     stack = []
-    word = re.compile(r"\bswitch\b|\bcase\s+(\w+)|\bdefault\s*:|[{}]")
+    # Only a plain value can be an enum: not a mask, a cast or a sum.
+    word = re.compile(r"\bswitch\s*\([\w.>\[\]-]+(?:\([^()]*\))?\)|\bcase\s+(\w+)|\bdefault\s*:|[{}]")
     opening = False
     for match in word.finditer(body):
         text = match.group(0)
-        if text == "switch":
+        if text.startswith("switch"):
             opening = True
         elif text == "{":
             stack.append(([], []) if opening else None)
