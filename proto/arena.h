@@ -5,28 +5,28 @@
  *
  * Not thread-safe: an arena belongs to one thread at a time.
  */
-#ifndef PROTO_ARENA_H
-#define PROTO_ARENA_H
+#ifndef REDIAL_PROTO_ARENA_H
+#define REDIAL_PROTO_ARENA_H
+
+#include <protobuf-c/protobuf-c.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <protobuf-c/protobuf-c.h>
-
 struct wire_arena_block;
 
 struct wire_arena {
-    ProtobufCAllocator allocator;   /* for protobuf-c; free does nothing */
+    ProtobufCAllocator allocator;    /* for protobuf-c; free does nothing */
     struct wire_arena_block *blocks; /* on the heap, newest first */
-    uint8_t *at;                    /* next free byte */
-    size_t left;                    /* free bytes from there */
-    size_t taken_bytes;             /* handed out since the last reset */
-    size_t budget_bytes;            /* bound of taken_bytes */
-    size_t block_bytes;             /* size of the next block */
-    uint8_t *first;                 /* caller's own first block, or NULL */
+    uint8_t *at;                     /* next free byte */
+    size_t left;                     /* free bytes from there */
+    size_t taken_bytes;              /* handed out since the last reset */
+    size_t budget_bytes;             /* bound of taken_bytes */
+    size_t block_bytes;              /* size of the next block */
+    uint8_t *first;                  /* caller's own first block, or NULL */
     size_t first_bytes;
-    bool is_exhausted;              /* a request was refused */
+    bool is_exhausted; /* a request was refused */
 };
 
 /* 16 times the frame, at least 64 KiB. */
@@ -63,4 +63,4 @@ wire_arena_alloc(struct wire_arena *arena, size_t bytes);
 char *
 wire_arena_copy(struct wire_arena *arena, const void *bytes, size_t len);
 
-#endif /* PROTO_ARENA_H */
+#endif

@@ -11,18 +11,18 @@
  * valid as long as those. Texts are not terminated by NUL, but are checked:
  * valid UTF-8 without NUL. Functions are pure and never block.
  */
-#ifndef PROTO_ENVELOPE_H
-#define PROTO_ENVELOPE_H
+#ifndef REDIAL_PROTO_ENVELOPE_H
+#define REDIAL_PROTO_ENVELOPE_H
+
+#include "proto/limits.h"
+#include "proto/unpack.h"
+#include <redial/status.h>
+
+#include <protobuf-c/protobuf-c.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <protobuf-c/protobuf-c.h>
-#include <redial/status.h>
-
-#include "proto/limits.h"
-#include "proto/unpack.h"
 
 struct wire_text {
     const char *at; /* not terminated */
@@ -45,10 +45,10 @@ struct wire_metadata_list {
 };
 
 struct wire_call {
-    struct wire_text method;  /* "/redial.v1.Gateway/Submit" */
-    uint32_t timeout_ms;      /* 0: the caller waits for ever */
+    struct wire_text method; /* "/redial.v1.Gateway/Submit" */
+    uint32_t timeout_ms;     /* 0: the caller waits for ever */
     bool has_message;
-    bool is_json;             /* decoded: JSON form; nothing else is set */
+    bool is_json;              /* decoded: JSON form; nothing else is set */
     struct wire_bytes message; /* packed request */
     struct wire_metadata_list metadata;
 };
@@ -56,9 +56,9 @@ struct wire_call {
 struct wire_reply {
     enum redial_status status; /* decoded: any number outside is UNKNOWN */
     bool has_message;
-    struct wire_text text;   /* a sentence for people */
-    struct wire_text reason; /* a word for programs */
-    uint64_t retry_after_ms; /* 0: not given */
+    struct wire_text text;     /* a sentence for people */
+    struct wire_text reason;   /* a word for programs */
+    uint64_t retry_after_ms;   /* 0: not given */
     struct wire_bytes message; /* packed response */
     struct wire_text server_version;
     struct wire_metadata_list metadata;
@@ -119,4 +119,4 @@ wire_reply_encode(const struct wire_reply *reply,
 const struct wire_bytes *
 wire_metadata_find(const struct wire_metadata_list *list, const char *key);
 
-#endif /* PROTO_ENVELOPE_H */
+#endif

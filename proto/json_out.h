@@ -11,14 +11,15 @@
  * The text is one line. Failure is sticky: write everything, then look at the
  * status once. Not thread-safe.
  */
-#ifndef PROTO_JSON_OUT_H
-#define PROTO_JSON_OUT_H
+#ifndef REDIAL_PROTO_JSON_OUT_H
+#define REDIAL_PROTO_JSON_OUT_H
+
+#include <redial/status.h>
+
+#include <protobuf-c/protobuf-c.h>
 
 #include <stddef.h>
 #include <stdint.h>
-
-#include <protobuf-c/protobuf-c.h>
-#include <redial/status.h>
 
 struct wire_json {
     char *text; /* terminated by NUL once something was written */
@@ -69,4 +70,4 @@ wire_json_uint(struct wire_json *json, uint64_t value);
 void
 wire_json_base64(struct wire_json *json, const uint8_t *bytes, size_t len);
 
-#endif /* PROTO_JSON_OUT_H */
+#endif

@@ -2,8 +2,8 @@
 /*
  * What names may look like. Pure; any thread.
  */
-#ifndef PROTO_NAME_H
-#define PROTO_NAME_H
+#ifndef REDIAL_PROTO_NAME_H
+#define REDIAL_PROTO_NAME_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,10 +33,17 @@ bool
 wire_utf8_is_valid(const uint8_t *bytes, size_t len);
 
 /*
+ * How many bytes the first character takes; 0 if there is none, or it is NUL
+ * or broken.
+ */
+size_t
+wire_utf8_character(const uint8_t *bytes, size_t len);
+
+/*
  * The longest prefix of at most `len_max` bytes that does not end inside a
  * character: for cutting texts to their limit.
  */
 size_t
 wire_utf8_cut(const char *text, size_t len, size_t len_max);
 
-#endif /* PROTO_NAME_H */
+#endif

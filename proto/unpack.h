@@ -6,16 +6,16 @@
  * forgets their length; so the bytes are scanned first, guided by the
  * descriptor, nested messages included.
  */
-#ifndef PROTO_UNPACK_H
-#define PROTO_UNPACK_H
+#ifndef REDIAL_PROTO_UNPACK_H
+#define REDIAL_PROTO_UNPACK_H
+
+#include "proto/arena.h"
+#include <redial/status.h>
+
+#include <protobuf-c/protobuf-c.h>
 
 #include <stddef.h>
 #include <stdint.h>
-
-#include <protobuf-c/protobuf-c.h>
-#include <redial/status.h>
-
-#include "proto/arena.h"
 
 #define WIRE_ERROR_BYTES 256
 
@@ -33,8 +33,7 @@ struct wire_error {
  */
 ProtobufCMessage *
 wire_unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes,
-            size_t len, struct wire_arena *arena,
-            struct wire_error *ret_error);
+            size_t len, struct wire_arena *arena, struct wire_error *ret_error);
 
 /* The scan alone: REDIAL_OK, or as above. Allocates nothing. */
 enum redial_status
@@ -46,4 +45,4 @@ enum redial_status
 wire_error_set(struct wire_error *error, enum redial_status status,
                const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-#endif /* PROTO_UNPACK_H */
+#endif

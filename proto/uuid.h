@@ -3,15 +3,15 @@
  * Job ids: UUID version 7 of RFC 9562, which sort by the time they were made.
  * Time and randomness are passed in. Pure; any thread.
  */
-#ifndef PROTO_UUID_H
-#define PROTO_UUID_H
+#ifndef REDIAL_PROTO_UUID_H
+#define REDIAL_PROTO_UUID_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_UUID_BYTES 16
-#define WIRE_UUID_TEXT_LEN 36
+#define WIRE_UUID_BYTES        16
+#define WIRE_UUID_TEXT_LEN     36
 #define WIRE_UUID_RANDOM_BYTES 10
 
 struct wire_uuid {
@@ -45,4 +45,4 @@ void
 wire_uuid_format(const struct wire_uuid *uuid,
                  char ret_text[WIRE_UUID_TEXT_LEN + 1]);
 
-#endif /* PROTO_UUID_H */
+#endif

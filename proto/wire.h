@@ -11,8 +11,8 @@
  *     uuid.h      job ids
  *     json_out.h  messages as JSON text
  */
-#ifndef PROTO_WIRE_H
-#define PROTO_WIRE_H
+#ifndef REDIAL_PROTO_WIRE_H
+#define REDIAL_PROTO_WIRE_H
 
 #include "proto/arena.h"
 #include "proto/envelope.h"
@@ -22,4 +22,4 @@
 #include "proto/unpack.h"
 #include "proto/uuid.h"
 
-#endif /* PROTO_WIRE_H */
+#endif

@@ -52,4 +52,4 @@ redial_status_from_name(const char *name, enum redial_status *ret_status);
 }
 #endif
 
-#endif /* REDIAL_STATUS_H */
+#endif

@@ -20,18 +20,16 @@
  *
  * All of it runs on the loop thread. Nothing blocks.
  */
-#ifndef SERVER_NET_RPC_H
-#define SERVER_NET_RPC_H
+#ifndef REDIAL_SERVER_NET_RPC_H
+#define REDIAL_SERVER_NET_RPC_H
+
+#include "proto/wire.h"
+#include "server/net/sp_server.h"
+#include <redial/status.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <protobuf-c/protobuf-c.h>
-#include <redial/status.h>
-
-#include "proto/wire.h"
-#include "server/net/sp_server.h"
 
 #define RPC_SERVICES_MAX 16
 
@@ -160,9 +158,8 @@ rpc_build(struct rpc_call *call, const ProtobufCMessage *response);
  */
 struct rpc_reply *
 rpc_build_error(struct rpc_call *call, enum redial_status status,
-                const char *reason, uint64_t retry_after_ms,
-                const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+                const char *reason, uint64_t retry_after_ms, const char *format,
+                ...) __attribute__((format(printf, 5, 6)));
 
 /*
  * Sends a reply and frees it; harmless if the connection is gone. If the
@@ -189,4 +186,4 @@ rpc_conn_deferred_bytes(const struct rpc *rpc, struct sp_conn_id conn);
 size_t
 rpc_calls(const struct rpc *rpc);
 
-#endif /* SERVER_NET_RPC_H */
+#endif

@@ -35,18 +35,18 @@
  * Teardown: sp_server_close() (no new connections), sp_server_stop() (flush,
  * then close all), sp_server_fini().
  */
-#ifndef SERVER_NET_SP_SERVER_H
-#define SERVER_NET_SP_SERVER_H
+#ifndef REDIAL_SERVER_NET_SP_SERVER_H
+#define REDIAL_SERVER_NET_SP_SERVER_H
+
+#include <redial/status.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <redial/status.h>
-
 #define SP_LISTENERS_MAX 16
 #define SP_URL_BYTES_MAX 256
-#define SP_ERROR_BYTES 256
+#define SP_ERROR_BYTES   256
 
 struct sp_server;
 struct sp_listener;
@@ -276,4 +276,4 @@ sp_server_stop(struct sp_server *server, uint32_t flush_ms);
 void
 sp_server_fini(struct sp_server *server);
 
-#endif /* SERVER_NET_SP_SERVER_H */
+#endif
