@@ -271,8 +271,10 @@ def check_volatile(tree):
                           "or a lock (sig_atomic_t is fine)")
 
 
-# A macro that writes whole functions may return inside them.
+# A macro that writes whole functions may return inside them,
 WRITES_FUNCTIONS = re.compile(r"\s*#\s*define\s+\w+\([^)]*\)[\s\\]*static\b")
+# and so may the row of a table that is spelled out right below.
+TABLE_FOLLOWS = re.compile(r"\s*#\s*include\s+\"[^\n]*\n\s*#\s*undef\b")
 
 
 def check_hidden_return(tree):
@@ -288,7 +290,8 @@ def check_hidden_return(tree):
                 last += 1
             text = "\n".join(lines[number:last + 1])
             if re.search(r"\b(return|goto)\b", text) and not \
-                    WRITES_FUNCTIONS.match(text):
+                    WRITES_FUNCTIONS.match(text) and not \
+                    TABLE_FOLLOWS.match("\n".join(lines[last + 1:last + 3])):
                 yield Finding(source.path, number + 1, "a macro that returns "
                               "or jumps hides control flow; write the lines")
 
@@ -359,7 +362,8 @@ def defaults(body):
     """(offset line, labels) of each default: of a switch in a body."""
     stack = []
     # Only a plain value can be an enum: not a mask, a cast or a sum.
-    word = re.compile(r"\bswitch\s*\([\w.>\[\]-]+(?:\([^()]*\))?\)|\bcase\s+(\w+)|\bdefault\s*:|[{}]")
+    word = re.compile(r"\bswitch\s*\([\w.>\[\]-]+(?:\([^()]*\))?\)|"
+                      r"\bcase\s+(\w+)|\bdefault\s*:|[{}]")
     opening = False
     for match in word.finditer(body):
         text = match.group(0)
