@@ -42,6 +42,7 @@ redial_probe_compile_flags(redial_warnings
   -Wcast-align
   -Wcast-qual
   -Wconversion
+  -Wcovered-switch-default
   -Wdate-time
   -Wduplicated-branches
   -Wduplicated-cond

@@ -327,66 +327,6 @@ def check_clocks(tree):
                           % match.group(1))
 
 
-def enumerators(tree):
-    """Names of our own enums; of X-macro tables the prefixes they paste to."""
-    names = set()
-    prefixes = set()
-    for source in c_files(tree):
-        for match in re.finditer(r"\benum\b\s*\w*\s*\{([^}]*)\}", source.code):
-            body = match.group(1)
-            prefixes.update(re.findall(r"(\b[A-Z]\w*_)##", body))
-            names.update(re.findall(r"(?:^|,)\s*([A-Z]\w+)\b(?!\s*\()", body))
-            if not re.search(r"#\s*include|[A-Z_]+\(", body):
-                continue
-            # The table's row macro is written just before the enum.
-            before = source.code[max(0, match.start() - 400):match.start()]
-            prefixes.update(re.findall(r"\b([A-Z]\w*_)##", before))
-    return names, tuple(prefixes)
-
-
-def check_switch_default(tree):
-    names, prefixes = enumerators(tree)
-    for source in c_files(tree):
-        for function in source.functions():
-            for line, labels in defaults(function.body):
-                if any(label in names or (prefixes
-                                          and label.startswith(prefixes))
-                       for label in labels):
-                    yield Finding(source.path, function.brace + line,
-                                  "a switch over an enum lists every case; "
-                                  "without default the compiler finds the new "
-                                  "one")
-
-
-def defaults(body):
-    """(offset line, labels) of each default: of a switch in a body."""
-    stack = []
-    # Only a plain value can be an enum: not a mask, a cast or a sum.
-    word = re.compile(r"\bswitch\s*\([\w.>\[\]-]+(?:\([^()]*\))?\)|"
-                      r"\bcase\s+(\w+)|\bdefault\s*:|[{}]")
-    opening = False
-    for match in word.finditer(body):
-        text = match.group(0)
-        if text.startswith("switch"):
-            opening = True
-        elif text == "{":
-            stack.append(([], []) if opening else None)
-            opening = False
-        elif text == "}":
-            top = stack.pop() if stack else None
-            if top:
-                for line in top[1]:
-                    yield line, top[0]
-        else:
-            inner = next((s for s in reversed(stack) if s is not None), None)
-            if inner is None:
-                continue
-            if text.startswith("case"):
-                inner[0].append(match.group(1))
-            else:
-                inner[1].append(body.count("\n", 0, match.start()))
-
-
 def check_recursion(tree):
     """No cycle of calls within a file's folder in the pure layers."""
     for folder in ("server/base", "server/core"):
@@ -436,7 +376,6 @@ RULES = (
     Rule("hidden-return", check_hidden_return, True),
     Rule("header-comment", check_header_comments, True),
     Rule("clock", check_clocks, True),
-    Rule("switch-default", check_switch_default, True),
     Rule("recursion", check_recursion, True),
     Rule("spdx", check_spdx, True),
 )

@@ -83,20 +83,6 @@ BAD = (
     ("header-comment", {"client/a.h": c("int a; // one\n")}),
     ("clock", {"server/core/a.c": c("int c = CLOCK_MONOTONIC;\n")}),
     ("clock", {"server/base/rng.c": c("int c = CLOCK_REALTIME;\n")}),
-    ("switch-default", {
-        "server/core/job.h": c("enum job_state {\n    JOB_READY,\n"
-                               "    JOB_DONE,\n};\n"),
-        "client/a.c": c("int\nf(int x)\n{\n    switch (x) {\n"
-                        "    case JOB_READY:\n        return 1;\n"
-                        "    default:\n        return 0;\n    }\n}\n")}),
-    ("switch-default", {
-        "server/core/job.h": c("#define X(name) STATE_##name,\n"
-                               "enum state {\n"
-                               '#include "server/core/job.def"\n};\n'),
-        "server/core/a.c": c("int\nf(int x)\n{\n    switch (x) {\n"
-                             "    case STATE_NEW: {\n        return 1;\n"
-                             "    }\n    default:\n        return 0;\n"
-                             "    }\n}\n")}),
     ("recursion", {"server/core/a.c":
                    c("int\nf(int x)\n{\n    return x ? g(x) : 0;\n}\n\n"
                      "int\ng(int x)\n{\n    return f(x - 1);\n}\n")}),
@@ -134,14 +120,6 @@ GOOD = (
     {"client/a.c": c("#define KIND(x) \\\n    static int get_##x(void) \\\n"
                      "    { \\\n        return x; \\\n    }\n")},
     {"server/base/clock.c": c("int c = CLOCK_REALTIME;\n")},
-    {"server/core/job.h": c("enum job_state {\n    JOB_READY,\n};\n"),
-     "client/a.c": c("int\nf(int x)\n{\n    switch (x) {\n    case 'a':\n"
-                     "        return JOB_READY;\n    default:\n"
-                     "        return 0;\n    }\n}\n")},
-    {"proto/wire.h": c("enum kind {\n    KIND_A,\n};\n"),
-     "proto/a.c": c("int\nf(int x)\n{\n    switch (x & 7) {\n"
-                    "    case KIND_A:\n        return 1;\n    default:\n"
-                    "        return 0;\n    }\n}\n")},
     {"server/core/a.c": c("int\nf(int x)\n{\n    return x;\n}\n\n"
                           "int\ng(int x)\n{\n    return f(x);\n}\n")},
     {"tests/e2e/wait.sh": "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n"

@@ -32,13 +32,12 @@ def _blank(match, keep_literals):
 
 
 class Function:
-    """One definition: its name, parameters, first and last line, body."""
+    """One definition; its body starts on the line of the opening brace."""
 
     def __init__(self, name, parameters, first, brace, body):
         self.name = name
         self.parameters = parameters
         self.first = first
-        self.brace = brace  # the line of the opening brace, where body starts
         self.last = brace + body.count("\n")
         self.body = body
 
