@@ -340,9 +340,9 @@ struct store_request {
             bool with_record; /* also its final record */
         } lookup;
         struct {
-            uint64_t accepted_seq; /* where to look if there is no row; 0:
-                                      unknown, then walk from last_seq or
-                                      the final record */
+            /* Where to look when it has no row: at its JOB_ACCEPTED (0:
+             * unknown), or back from its last record (0: it is finished). */
+            uint64_t accepted_seq;
             uint64_t last_seq;
         } payload;
         struct {
@@ -395,9 +395,6 @@ struct store_answer {
     size_t key_count;
     const uint8_t *bytes;
     size_t byte_count;
-
-    struct store_answer *next; /* the store's */
-    void *memory;              /* the store's */
 };
 
 /*
