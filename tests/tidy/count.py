@@ -64,8 +64,9 @@ def main():
         if counts[1]:
             print("--- %s: %d failed" % (case.get("name"), counts[1]))
             print((case.findtext("system-out") or "").rstrip())
-            for why in case.iter("skipped"):
-                print(why.get("message"))
+            for why in (*case.iter("failure"), *case.iter("skipped")):
+                print("%s after %.1f s" % (why.get("message") or "it failed",
+                                           float(case.get("time", 0))))
         elif counts[2]:
             print("--- %s: %d skipped" % (case.get("name"), counts[2]))
     print("%d %d %d" % tuple(total))
