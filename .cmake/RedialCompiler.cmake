@@ -55,6 +55,7 @@ redial_probe_compile_flags(redial_warnings
   -Wmissing-prototypes
   -Wnull-dereference
   -Wold-style-definition
+  -Wpedantic
   -Wpointer-arith
   -Wredundant-decls
   -Wshadow
