@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 /* What map_get() says when there is nothing; not allowed as a value. */
-enum { MAP_NONE = UINT32_MAX };
+#define MAP_NONE UINT32_MAX
 
 struct map {
     uint8_t *entries; /* key bytes, then value + 1 (0: empty) */
