@@ -350,6 +350,23 @@ def check_recursion(tree):
                               "a bound" % name)
 
 
+def check_version(tree):
+    """One version: CMake's, and the headers say the same."""
+    build = tree.get("CMakeLists.txt")
+    header = tree.get("include/redial/version.h")
+    if build is None or header is None:
+        return
+    wanted = re.search(r"\bVERSION (\d+)[.](\d+)[.](\d+)", build.text)
+    found = dict(re.findall(r"#define REDIAL_VERSION_(\w+)\s+(\S+)",
+                            header.text))
+    numbers = dict(zip(("MAJOR", "MINOR", "PATCH"), wanted.groups()))
+    numbers["STRING"] = '"%s.%s.%s"' % wanted.groups()
+    for name, value in numbers.items():
+        if found.get(name) != value:
+            yield Finding(header.path, 1, "REDIAL_VERSION_%s is not %s, as "
+                          "CMakeLists.txt has it" % (name, value))
+
+
 def check_spdx(tree):
     for source in tree.values():
         if not any("SPDX-License-Identifier: Apache-2.0" in line
@@ -377,5 +394,6 @@ RULES = (
     Rule("header-comment", check_header_comments, True),
     Rule("clock", check_clocks, True),
     Rule("recursion", check_recursion, True),
+    Rule("version", check_version, True),
     Rule("spdx", check_spdx, True),
 )

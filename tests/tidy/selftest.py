@@ -86,6 +86,14 @@ BAD = (
     ("recursion", {"server/core/a.c":
                    c("int\nf(int x)\n{\n    return x ? g(x) : 0;\n}\n\n"
                      "int\ng(int x)\n{\n    return f(x - 1);\n}\n")}),
+    ("version", {
+        "CMakeLists.txt": "# SPDX-License-Identifier: Apache-2.0\n"
+                          "project(redial VERSION 1.2.3)\n",
+        "include/redial/version.h": c("#define REDIAL_VERSION_MAJOR 1\n"
+                                      "#define REDIAL_VERSION_MINOR 2\n"
+                                      "#define REDIAL_VERSION_PATCH 4\n"
+                                      '#define REDIAL_VERSION_STRING '
+                                      '"1.2.3"\n')}),
     ("spdx", {"server/base/a.c": "int a;\n"}),
     ("spdx", {"tests/run": "#!/bin/sh\ntrue\n"}),
 )
