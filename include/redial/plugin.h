@@ -180,6 +180,12 @@ enum redial_plugin_flags {
      * threads. Without this flag each attempt has a thread of the host's.
      */
     REDIAL_PLUGIN_ASYNCHRONOUS = 1u << 0,
+    /*
+     * The plugin starts processes and reports their groups. The host then
+     * keeps a guard: a process that kills the groups even when gateway and
+     * host are gone at once.
+     */
+    REDIAL_PLUGIN_STARTS_PROCESSES = 1u << 1,
 };
 
 enum redial_plugin_stop {

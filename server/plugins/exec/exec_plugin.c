@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exec plugin: runs a program for each attempt. One thread starts, feeds,
+ * reads and reaps all programs; invoke and cancel only leave it a message.
+ * Configuration and behaviour: exec_config.h.
+ */
+#include "server/base/check.h"
+#include "server/plugins/exec/exec_run.h"
+#include <redial/plugin.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS_MAX = 64 };
+
+struct stop_request {
+    struct list link;
+    struct redial_plugin_call call;
+    enum redial_plugin_stop why;
+};
+
+struct exec_plugin {
+    struct exec_config config;
+    const struct redial_plugin_host *host;
+    int epoll_fd;
+    int wake_fd;
+    pthread_t thread;
+    struct list runs; /* of the thread alone */
+
+    pthread_mutex_t lock; /* of what follows */
+    struct list starts;   /* struct exec_run */
+    struct list stops;    /* struct stop_request */
+    bool is_closing;
+};
+
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+wake(struct exec_plugin *plugin)
+{
+    uint64_t one = 1;
+    ssize_t written = write(plugin->wake_fd, &one, sizeof(one));
+    redial_assert(written == sizeof(one) || errno == EAGAIN);
+}
+
+static void
+start_all(struct exec_plugin *plugin, struct list *starts)
+{
+    struct list *first;
+    while ((first = list_pop(starts)) != NULL) {
+        struct exec_run *run = container_of(first, struct exec_run, link);
+        list_append(&plugin->runs, &run->link);
+        exec_run_start(run, plugin->epoll_fd);
+    }
+}
+
+static void
+stop_all(struct exec_plugin *plugin, struct list *stops)
+{
+    struct list *first;
+    while ((first = list_pop(stops)) != NULL) {
+        struct stop_request *request = container_of(first, struct stop_request,
+                                                    link);
+        list_foreach(at, &plugin->runs) {
+            struct exec_run *run = container_of(at, struct exec_run, link);
+            if (run->call.id == request->call.id) {
+                exec_run_stop(run, request->why, now_ms());
+            }
+        }
+        free(request);
+    }
+}
+
+/* Does what was asked for; returns whether to go on. */
+static bool
+take_messages(struct exec_plugin *plugin)
+{
+    uint64_t count;
+    if (read(plugin->wake_fd, &count, sizeof(count)) < 0) {
+        redial_assert(errno == EAGAIN || errno == EINTR);
+    }
+    struct list starts, stops;
+    list_init(&starts);
+    list_init(&stops);
+    pthread_mutex_lock(&plugin->lock);
+    list_splice(&starts, &plugin->starts);
+    list_splice(&stops, &plugin->stops);
+    bool go_on = !plugin->is_closing;
+    pthread_mutex_unlock(&plugin->lock);
+    start_all(plugin, &starts);
+    stop_all(plugin, &stops);
+    return go_on;
+}
+
+/* Kills what is over its grace, frees what is done; when to look again. */
+static int
+sweep(struct exec_plugin *plugin)
+{
+    int64_t now = now_ms();
+    int64_t next = INT64_MAX;
+    list_foreach_safe(at, &plugin->runs) {
+        struct exec_run *run = container_of(at, struct exec_run, link);
+        exec_run_tick(run, now);
+        if (run->is_done) {
+            list_remove(&run->link);
+            exec_run_free(run);
+        } else if (run->kill_at_ms < next) {
+            next = run->kill_at_ms;
+        }
+    }
+    return next == INT64_MAX ? -1 : (int)(next - now);
+}
+
+static void *
+serve(void *arg)
+{
+    struct exec_plugin *plugin = arg;
+    int timeout_ms = -1;
+    bool go_on = true;
+    while (go_on || !list_is_empty(&plugin->runs)) {
+        struct epoll_event events[EVENTS_MAX];
+        int count = epoll_wait(plugin->epoll_fd, events, EVENTS_MAX,
+                               timeout_ms);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr == NULL) {
+                go_on = take_messages(plugin);
+            } else {
+                exec_run_handle(events[i].data.ptr);
+            }
+        }
+        timeout_ms = sweep(plugin);
+    }
+    return NULL;
+}
+
+static void
+destroy(struct exec_plugin *plugin)
+{
+    if (plugin->epoll_fd >= 0) {
+        close(plugin->epoll_fd);
+    }
+    if (plugin->wake_fd >= 0) {
+        close(plugin->wake_fd);
+    }
+    pthread_mutex_destroy(&plugin->lock);
+    exec_config_clear(&plugin->config);
+    free(plugin);
+}
+
+/* With all signals blocked: they are the host's, and SIGPIPE nobody's. */
+static int
+start_thread(struct exec_plugin *plugin)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&plugin->thread, NULL, serve, plugin);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+static int
+open_descriptors(struct exec_plugin *plugin)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    plugin->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    plugin->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (plugin->epoll_fd < 0 || plugin->wake_fd < 0 ||
+        epoll_ctl(plugin->epoll_fd, EPOLL_CTL_ADD, plugin->wake_fd, &event) !=
+            0) {
+        return errno;
+    }
+    return start_thread(plugin);
+}
+
+static enum redial_status
+exec_open(const struct redial_plugin_options *options, char *error_text,
+          size_t error_size, void **ret_state)
+{
+    struct setting_error error = {error_text, error_size, 0};
+    struct exec_plugin *plugin = calloc(1, sizeof(*plugin));
+    if (plugin == NULL) {
+        settings_complain(&error, "out of memory");
+        return REDIAL_RESOURCE_EXHAUSTED;
+    }
+    plugin->epoll_fd = -1;
+    plugin->wake_fd = -1;
+    plugin->host = options->host;
+    pthread_mutex_init(&plugin->lock, NULL);
+    list_init(&plugin->runs);
+    list_init(&plugin->starts);
+    list_init(&plugin->stops);
+    if (!exec_config_read(&plugin->config, options->config,
+                          options->config_bytes, &error)) {
+        destroy(plugin);
+        return REDIAL_INVALID_ARGUMENT;
+    }
+    int number = open_descriptors(plugin);
+    if (number != 0) {
+        settings_complain(&error, "%s", strerror(number));
+        destroy(plugin);
+        return REDIAL_RESOURCE_EXHAUSTED;
+    }
+    *ret_state = plugin;
+    return REDIAL_OK;
+}
+
+static void
+exec_invoke(void *state, struct redial_plugin_call call,
+            const struct redial_plugin_attempt *attempt)
+{
+    struct exec_plugin *plugin = state;
+    struct exec_run *run = exec_run_new(&plugin->config, plugin->host, call,
+                                        attempt);
+    if (run == NULL) {
+        struct redial_plugin_outcome outcome = {
+            .struct_size = sizeof(outcome),
+            .flags = REDIAL_PLUGIN_NOT_STARTED,
+            .code = REDIAL_RESOURCE_EXHAUSTED,
+            .reason = "NO_MEMORY",
+        };
+        plugin->host->complete(plugin->host->ctx, call, &outcome);
+        return;
+    }
+    pthread_mutex_lock(&plugin->lock);
+    list_append(&plugin->starts, &run->link);
+    pthread_mutex_unlock(&plugin->lock);
+    wake(plugin);
+}
+
+/* Without memory for the message the gateway's own limit has to do. */
+static void
+exec_cancel(void *state, struct redial_plugin_call call,
+            enum redial_plugin_stop why)
+{
+    struct exec_plugin *plugin = state;
+    struct stop_request *request = calloc(1, sizeof(*request));
+    if (request == NULL) {
+        return;
+    }
+    request->call = call;
+    request->why = why;
+    pthread_mutex_lock(&plugin->lock);
+    list_append(&plugin->stops, &request->link);
+    pthread_mutex_unlock(&plugin->lock);
+    wake(plugin);
+}
+
+static void
+exec_close(void *state)
+{
+    struct exec_plugin *plugin = state;
+    pthread_mutex_lock(&plugin->lock);
+    plugin->is_closing = true;
+    pthread_mutex_unlock(&plugin->lock);
+    wake(plugin);
+    pthread_join(plugin->thread, NULL);
+    destroy(plugin);
+}
+
+static const struct redial_plugin table = {
+    .struct_size = sizeof(table),
+    .abi = REDIAL_PLUGIN_ABI,
+    .flags = REDIAL_PLUGIN_ASYNCHRONOUS | REDIAL_PLUGIN_STARTS_PROCESSES,
+    .name = "exec",
+    .open = exec_open,
+    .invoke = exec_invoke,
+    .cancel = exec_cancel,
+    .close = exec_close,
+};
+
+REDIAL_API const struct redial_plugin *
+redial_plugin_v1(void)
+{
+    return &table;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clone(CLONE_VM | CLONE_VFORK) instead of fork(), because nng and other
+ * threads' locks do not survive a fork, and instead of posix_spawn(), which
+ * offers neither PR_SET_PDEATHSIG nor a hook before the execution. The child
+ * runs on a stack of its own; the signals are blocked around it, so that no
+ * handler of ours can run in it on shared memory.
+ */
+#include "server/plugins/spawn.h"
+
+#include "server/base/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    CHILD_STACK_BYTES = 64 * 1024,
+    /* Descriptors below this one are where the child's own will be. */
+    CHILD_FD_FLOOR = SPAWN_FDS_MAX,
+};
+
+struct child {
+    const struct spawn_options *options;
+    pid_t parent;
+    int error; /* errno of the step that failed */
+};
+
+/*
+ * System calls without their wrappers: a sanitizer's wrapper would note down,
+ * in memory that we share, what only the child does.
+ */
+static int
+raw_close_from(int first)
+{
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, 0u) == 0) {
+        return 0;
+    }
+#endif
+    struct rlimit limit;
+    int last = 1048576;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < (rlim_t)last) {
+        last = (int)limit.rlim_cur;
+    }
+    for (int fd = first; fd < last; fd++) {
+        syscall(SYS_close, fd);
+    }
+    return 0;
+}
+
+/*
+ * Puts the wanted descriptors in place: first up above all targets, so that
+ * none is overwritten before it has been copied, then down.
+ */
+static int
+arrange_fds(const struct spawn_options *options)
+{
+    long above[SPAWN_FDS_MAX];
+    for (uint32_t i = 0; i < options->fd_count; i++) {
+        long fd = options->fds[i];
+        if (fd < 0) {
+            fd = syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+        }
+        above[i] = syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, CHILD_FD_FLOOR);
+        if (fd < 0 || above[i] < 0) {
+            return -1;
+        }
+    }
+    for (uint32_t i = 0; i < options->fd_count; i++) {
+        if (syscall(SYS_dup3, above[i], i, 0) < 0) {
+            return -1;
+        }
+    }
+    return raw_close_from((int)options->fd_count);
+}
+
+/*
+ * Back to the defaults and unblocked: the execution would keep ignored what is
+ * ignored and blocked what is blocked.
+ */
+static int
+reset_signals(void)
+{
+    static const uint64_t kernel_default_action[8]; /* larger than any */
+    static const uint64_t kernel_empty_set;
+    for (int number = 1; number < NSIG; number++) {
+        syscall(SYS_rt_sigaction, number, kernel_default_action, NULL,
+                sizeof(kernel_empty_set));
+    }
+    return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kernel_empty_set,
+                        NULL, sizeof(kernel_empty_set));
+}
+
+static bool
+prepare(struct child *child)
+{
+    const struct spawn_options *options = child->options;
+    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        return false;
+    }
+    if (getppid() != child->parent) {
+        /* It died before prctl(): nobody will tell us any more. */
+        errno = ESRCH;
+        return false;
+    }
+    if (options->cwd != NULL && chdir(options->cwd) != 0) {
+        return false;
+    }
+    if (options->before_exec != NULL) {
+        options->before_exec(options->ctx, getpid());
+    }
+    return arrange_fds(options) == 0 && reset_signals() == 0;
+}
+
+static int
+child_main(void *arg)
+{
+    struct child *child = arg;
+    const struct spawn_options *options = child->options;
+    if (prepare(child)) {
+        execve(options->path, (char *const *)(uintptr_t)options->argv,
+               (char *const *)(uintptr_t)options->envp);
+    }
+    child->error = errno;
+    _exit(127);
+}
+
+int
+spawn(const struct spawn_options *options, pid_t *ret_pid)
+{
+    redial_assert(options->fd_count >= 3 && options->fd_count <= SPAWN_FDS_MAX);
+    uint8_t *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) {
+        return errno;
+    }
+    struct child child = {.options = options, .parent = getpid()};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = clone(child_main, stack + CHILD_STACK_BYTES,
+                      CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+    int error = pid < 0 ? errno : child.error;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    munmap(stack, CHILD_STACK_BYTES);
+    if (pid >= 0 && error != 0) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+    if (error == 0) {
+        *ret_pid = pid;
+    }
+    return error;
+}
+
+/* Sets errno when it is not. */
+static bool
+is_program(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || access(path, X_OK) != 0) {
+        return false;
+    }
+    errno = EACCES;
+    return S_ISREG(info.st_mode);
+}
+
+int
+spawn_find(const char *program, const char *path,
+           char ret_path[SPAWN_PATH_BYTES])
+{
+    const char *folder = path != NULL ? path : "/usr/local/bin:/usr/bin:/bin";
+    if (strchr(program, '/') != NULL) {
+        folder = NULL;
+    }
+    int error = ENOENT;
+    do {
+        size_t len = folder == NULL ? 0 : strcspn(folder, ":");
+        char found[SPAWN_PATH_BYTES];
+        int printed = snprintf(found, sizeof(found), "%.*s%s%s", (int)len,
+                               folder == NULL ? "" : folder,
+                               len == 0 ? "" : "/", program);
+        if (printed < 0 || (size_t)printed >= sizeof(found)) {
+            error = ENAMETOOLONG;
+        } else if (is_program(found)) {
+            memcpy(ret_path, found, (size_t)printed + 1);
+            return 0;
+        } else if (errno != ENOENT && errno != ENOTDIR) {
+            error = errno;
+        }
+        folder = folder == NULL || folder[len] == '\0' ? NULL
+                                                       : folder + len + 1;
+    } while (folder != NULL);
+    return error;
+}
