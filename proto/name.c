@@ -79,18 +79,27 @@ wire_utf8_character(const uint8_t *at, size_t len)
     return size;
 }
 
+size_t
+wire_utf8_prefix(const char *text, size_t len)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t at = 0;
+
+    while (at < len) {
+        size_t size = wire_utf8_character(bytes + at, len - at);
+
+        if (size == 0) {
+            break;
+        }
+        at += size;
+    }
+    return at;
+}
+
 bool
 wire_utf8_is_valid(const uint8_t *bytes, size_t len)
 {
-    size_t size;
-
-    for (size_t at = 0; at < len; at += size) {
-        size = wire_utf8_character(bytes + at, len - at);
-        if (size == 0) {
-            return false;
-        }
-    }
-    return true;
+    return wire_utf8_prefix((const char *)bytes, len) == len;
 }
 
 size_t

@@ -39,6 +39,10 @@ wire_utf8_is_valid(const uint8_t *bytes, size_t len);
 size_t
 wire_utf8_character(const uint8_t *bytes, size_t len);
 
+/* The longest prefix that is valid UTF-8 without NUL. */
+size_t
+wire_utf8_prefix(const char *text, size_t len);
+
 /*
  * The longest prefix of at most `len_max` bytes that does not end inside a
  * character: for cutting texts to their limit.

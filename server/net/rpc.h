@@ -152,6 +152,10 @@ rpc_call_on_close(struct rpc_call *call,
 struct rpc_reply *
 rpc_build(struct rpc_call *call, const ProtobufCMessage *response);
 
+/* The same with a response that is packed already; the bytes are copied. */
+struct rpc_reply *
+rpc_build_packed(struct rpc_call *call, const uint8_t *response, size_t len);
+
 /*
  * Ends the call with a failure. `reason` is a word for programs (NULL: the
  * name of the status); retry_after_ms 0: not given; the text is cut at 4 KiB.

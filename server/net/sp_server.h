@@ -113,7 +113,7 @@ struct sp_peer {
 enum sp_event_kind {
     SP_OPENED,
     SP_FRAME,
-    SP_WRITABLE, /* was over its cap, and is below half of it again */
+    SP_WRITABLE, /* was over its cap (sp_conn_over_cap()), is not any more */
     SP_CLOSED,
 };
 
@@ -237,8 +237,9 @@ size_t
 sp_conn_queued_bytes(const struct sp_server *server, struct sp_conn_id conn);
 
 /*
- * Its queue has reached its maximum, or a send was refused since the last
- * WRITABLE: give it no more work. False when it is gone.
+ * So much is queued to it that one more frame of any size may not fit, or a
+ * send was refused: give it no more work. WRITABLE follows when half of that
+ * has left. False when it is gone.
  */
 bool
 sp_conn_over_cap(const struct sp_server *server, struct sp_conn_id conn);
