@@ -6,11 +6,10 @@
  */
 #include "server/base/check.h"
 #include "server/plugins/exec/exec_run.h"
+#include "server/plugins/inbox.h"
 #include <redial/plugin.h>
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,12 +19,6 @@
 
 enum { EVENTS_MAX = 64 };
 
-struct stop_request {
-    struct list link;
-    struct redial_plugin_call call;
-    enum redial_plugin_stop why;
-};
-
 struct exec_plugin {
     struct exec_config config;
     const struct redial_plugin_host *host;
@@ -33,11 +26,7 @@ struct exec_plugin {
     int wake_fd;
     pthread_t thread;
     struct list runs; /* of the thread alone */
-
-    pthread_mutex_t lock; /* of what follows */
-    struct list starts;   /* struct exec_run */
-    struct list stops;    /* struct stop_request */
-    bool is_closing;
+    struct inbox inbox;
 };
 
 static int64_t
@@ -49,38 +38,22 @@ now_ms(void)
 }
 
 static void
-wake(struct exec_plugin *plugin)
+wake(void *ctx)
 {
+    struct exec_plugin *plugin = ctx;
     uint64_t one = 1;
     ssize_t written = write(plugin->wake_fd, &one, sizeof(one));
     redial_assert(written == sizeof(one) || errno == EAGAIN);
 }
 
 static void
-start_all(struct exec_plugin *plugin, struct list *starts)
+stop_run(struct exec_plugin *plugin, const struct inbox_stop *stop)
 {
-    struct list *first;
-    while ((first = list_pop(starts)) != NULL) {
-        struct exec_run *run = container_of(first, struct exec_run, link);
-        list_append(&plugin->runs, &run->link);
-        exec_run_start(run, plugin->epoll_fd);
-    }
-}
-
-static void
-stop_all(struct exec_plugin *plugin, struct list *stops)
-{
-    struct list *first;
-    while ((first = list_pop(stops)) != NULL) {
-        struct stop_request *request = container_of(first, struct stop_request,
-                                                    link);
-        list_foreach(at, &plugin->runs) {
-            struct exec_run *run = container_of(at, struct exec_run, link);
-            if (run->call.id == request->call.id) {
-                exec_run_stop(run, request->why, now_ms());
-            }
+    list_foreach(at, &plugin->runs) {
+        struct exec_run *run = container_of(at, struct exec_run, link);
+        if (run->call.id == stop->call.id) {
+            exec_run_stop(run, stop->why, now_ms());
         }
-        free(request);
     }
 }
 
@@ -95,13 +68,18 @@ take_messages(struct exec_plugin *plugin)
     struct list starts, stops;
     list_init(&starts);
     list_init(&stops);
-    pthread_mutex_lock(&plugin->lock);
-    list_splice(&starts, &plugin->starts);
-    list_splice(&stops, &plugin->stops);
-    bool go_on = !plugin->is_closing;
-    pthread_mutex_unlock(&plugin->lock);
-    start_all(plugin, &starts);
-    stop_all(plugin, &stops);
+    bool go_on = inbox_take(&plugin->inbox, &starts, &stops);
+    struct list *first;
+    while ((first = list_pop(&starts)) != NULL) {
+        list_append(&plugin->runs, first);
+        exec_run_start(container_of(first, struct exec_run, link),
+                       plugin->epoll_fd);
+    }
+    while ((first = list_pop(&stops)) != NULL) {
+        struct inbox_stop *stop = container_of(first, struct inbox_stop, link);
+        stop_run(plugin, stop);
+        free(stop);
+    }
     return go_on;
 }
 
@@ -155,25 +133,14 @@ destroy(struct exec_plugin *plugin)
     if (plugin->wake_fd >= 0) {
         close(plugin->wake_fd);
     }
-    pthread_mutex_destroy(&plugin->lock);
+    inbox_fini(&plugin->inbox);
     exec_config_clear(&plugin->config);
     free(plugin);
 }
 
-/* With all signals blocked: they are the host's, and SIGPIPE nobody's. */
+/* Returns 0 or an errno value. */
 static int
-start_thread(struct exec_plugin *plugin)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&plugin->thread, NULL, serve, plugin);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
-static int
-open_descriptors(struct exec_plugin *plugin)
+start(struct exec_plugin *plugin)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     plugin->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -183,7 +150,7 @@ open_descriptors(struct exec_plugin *plugin)
             0) {
         return errno;
     }
-    return start_thread(plugin);
+    return inbox_start_thread(&plugin->thread, serve, plugin);
 }
 
 static enum redial_status
@@ -199,18 +166,16 @@ exec_open(const struct redial_plugin_options *options, char *error_text,
     plugin->epoll_fd = -1;
     plugin->wake_fd = -1;
     plugin->host = options->host;
-    pthread_mutex_init(&plugin->lock, NULL);
     list_init(&plugin->runs);
-    list_init(&plugin->starts);
-    list_init(&plugin->stops);
+    inbox_init(&plugin->inbox, wake, plugin);
     if (!exec_config_read(&plugin->config, options->config,
                           options->config_bytes, &error)) {
         destroy(plugin);
         return REDIAL_INVALID_ARGUMENT;
     }
-    int number = open_descriptors(plugin);
+    int number = start(plugin);
     if (number != 0) {
-        settings_complain(&error, "%s", strerror(number));
+        settings_complain(&error, "%s", strerrordesc_np(number));
         destroy(plugin);
         return REDIAL_RESOURCE_EXHAUSTED;
     }
@@ -235,38 +200,22 @@ exec_invoke(void *state, struct redial_plugin_call call,
         plugin->host->complete(plugin->host->ctx, call, &outcome);
         return;
     }
-    pthread_mutex_lock(&plugin->lock);
-    list_append(&plugin->starts, &run->link);
-    pthread_mutex_unlock(&plugin->lock);
-    wake(plugin);
+    inbox_start(&plugin->inbox, &run->link);
 }
 
-/* Without memory for the message the gateway's own limit has to do. */
 static void
 exec_cancel(void *state, struct redial_plugin_call call,
             enum redial_plugin_stop why)
 {
     struct exec_plugin *plugin = state;
-    struct stop_request *request = calloc(1, sizeof(*request));
-    if (request == NULL) {
-        return;
-    }
-    request->call = call;
-    request->why = why;
-    pthread_mutex_lock(&plugin->lock);
-    list_append(&plugin->stops, &request->link);
-    pthread_mutex_unlock(&plugin->lock);
-    wake(plugin);
+    inbox_stop(&plugin->inbox, call, why);
 }
 
 static void
 exec_close(void *state)
 {
     struct exec_plugin *plugin = state;
-    pthread_mutex_lock(&plugin->lock);
-    plugin->is_closing = true;
-    pthread_mutex_unlock(&plugin->lock);
-    wake(plugin);
+    inbox_close(&plugin->inbox);
     pthread_join(plugin->thread, NULL);
     destroy(plugin);
 }
