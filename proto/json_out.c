@@ -131,6 +131,9 @@ wire_json_string(struct wire_json *json, const char *text, size_t len)
     size_t start = 0; /* of what is not appended yet */
     size_t at = 0;
 
+    if (text == NULL) {
+        text = ""; /* len is 0, and NULL has no end */
+    }
     append(json, "\"", 1);
     while (at < len) {
         size_t size = wire_utf8_character((const uint8_t *)text + at, len - at);
