@@ -172,10 +172,9 @@ db_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, size_t len)
     if (statement == NULL) {
         return; /* could not be prepared: db_step() says so */
     }
-    int code = len == 0
-                   ? sqlite3_bind_zeroblob(statement, index, 0)
-                   : sqlite3_bind_blob64(statement, index, bytes, len,
-                                         SQLITE_STATIC);
+    int code = len == 0 ? sqlite3_bind_zeroblob(statement, index, 0)
+                        : sqlite3_bind_blob64(statement, index, bytes, len,
+                                              SQLITE_STATIC);
 
     redial_assert(code == SQLITE_OK);
 }

@@ -6,9 +6,9 @@
 #ifndef REDIAL_SERVER_STORE_DB_H
 #define REDIAL_SERVER_STORE_DB_H
 
-#include <sqlite3.h>
-
 #include "server/store/store.h"
+
+#include <sqlite3.h>
 
 enum db_statement {
 #define SQL(name, text) DB_##name,
@@ -43,8 +43,8 @@ enum store_status
 db_exec_number(struct db *db, const char *sql, int64_t *ret);
 
 /*
- * The statement, reset and ready for binding. When it cannot be prepared this is
- * NULL, which everything below takes and db_step() and db_run() report.
+ * The statement, reset and ready for binding. When it cannot be prepared this
+ * is NULL, which everything below takes and db_step() and db_run() report.
  */
 sqlite3_stmt *
 db_statement(struct db *db, enum db_statement which);
@@ -57,8 +57,7 @@ void
 db_bind_number(sqlite3_stmt *statement, int index, uint64_t value);
 
 void
-db_bind_blob(sqlite3_stmt *statement, int index, const void *bytes,
-             size_t len);
+db_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, size_t len);
 
 void
 db_bind_id(sqlite3_stmt *statement, int index, const struct job_id *id);
@@ -100,7 +99,8 @@ db_corrupt(struct db *db, const char *what);
 void
 db_rollback(struct db *db);
 
-/* A number kept in meta. STORE_NOT_FOUND, *ret untouched, when there is none. */
+/* A number kept in meta. STORE_NOT_FOUND, *ret untouched, when there is none.
+ */
 enum store_status
 db_meta_get(struct db *db, const char *name, uint64_t *ret);
 

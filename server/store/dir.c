@@ -108,18 +108,18 @@ take_lock(struct dir *dir, const char *path)
 {
     char pid[24];
 
-    dir->lock_fd =
-        openat(dir->fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    dir->lock_fd = openat(dir->fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC,
+                          0600);
     if (dir->lock_fd < 0) {
         return fail(dir, STORE_NO_DIRECTORY, "%s/%s: %s", path, lock_name,
                     strerrordesc_np(errno));
     }
     if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        enum store_status status =
-            errno == EWOULDBLOCK
-                ? say_locked(dir, path)
-                : fail(dir, STORE_NO_DIRECTORY, "%s/%s: %s", path, lock_name,
-                       strerrordesc_np(errno));
+        enum store_status status = errno == EWOULDBLOCK
+                                       ? say_locked(dir, path)
+                                       : fail(dir, STORE_NO_DIRECTORY,
+                                              "%s/%s: %s", path, lock_name,
+                                              strerrordesc_np(errno));
 
         (void)close(dir->lock_fd);
         dir->lock_fd = -1;
@@ -128,10 +128,10 @@ take_lock(struct dir *dir, const char *path)
     int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 
     /* For people only: a full disk must not keep us from starting. */
-    if (ftruncate(dir->lock_fd, 0) == 0 &&
-        pwrite(dir->lock_fd, pid, (size_t)len, 0) != len) {
-        (void)ftruncate(dir->lock_fd, 0);
-    }
+    bool written = ftruncate(dir->lock_fd, 0) == 0 &&
+                   pwrite(dir->lock_fd, pid, (size_t)len, 0) == len;
+
+    (void)written;
     return STORE_OK;
 }
 
@@ -153,7 +153,6 @@ void
 dir_close(struct dir *dir)
 {
     if (dir->lock_fd >= 0) {
-        (void)ftruncate(dir->lock_fd, 0);
         (void)close(dir->lock_fd);
     }
     if (dir->fd >= 0) {
@@ -179,8 +178,7 @@ bool
 dir_reserve(struct dir *dir, uint64_t bytes)
 {
     struct stat stat;
-    int fd =
-        openat(dir->fd, reserve_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = openat(dir->fd, reserve_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0) {
         return false;

@@ -2,6 +2,7 @@
 #include "server/store/group.h"
 
 #include "server/base/check.h"
+#include "server/store/backend.h"
 #include "server/store/little.h"
 
 #include <stdlib.h>
@@ -26,9 +27,8 @@ group_is_final(enum event_type type)
 }
 
 size_t
-group_mark_count(const uint8_t *marks, size_t len)
+group_mark_count(size_t len)
 {
-    (void)marks;
     return len / GROUP_MARK_BYTES;
 }
 
@@ -37,8 +37,8 @@ group_mark(const uint8_t *marks, size_t index, struct group_mark *ret)
 {
     const uint8_t *at = marks + index * GROUP_MARK_BYTES;
     uint32_t word = load_le32(at + 16);
-    enum event_type type =
-        (enum event_type)((word >> MARK_TYPE_SHIFT) & MARK_TYPE_MAX);
+    enum event_type type = (enum event_type)((word >> MARK_TYPE_SHIFT) &
+                                             MARK_TYPE_MAX);
 
     if (!group_is_final(type) && type != EVENT_JOB_ACCEPTED &&
         type != EVENT_JOB_REQUEUED) {
@@ -60,10 +60,10 @@ add_mark(struct store_group *group, const struct record *record)
         return false;
     }
     memcpy(at, record->job.bytes, sizeof(record->job.bytes));
-    store_le32(at + 16,
-               (uint32_t)group->count |
-                   (uint32_t)record->type << MARK_TYPE_SHIFT |
-                   (uint32_t)(record->key.len > 0) << MARK_KEYED_SHIFT);
+    store_le32(at + 16, (uint32_t)group->count |
+                            (uint32_t)record->type << MARK_TYPE_SHIFT |
+                            (uint32_t)(record->key.len > 0)
+                                << MARK_KEYED_SHIFT);
     bytes_commit(&group->marks, GROUP_MARK_BYTES);
     return true;
 }
@@ -133,13 +133,12 @@ add_key_work(struct store_group *group, const struct record *record)
 static bool
 add_index_work(struct store_group *group, const struct record *record)
 {
-    struct work work = {.type = record->type,
-                        .job = record->job,
-                        .seq = record->seq};
+    struct work work = {
+        .type = record->type, .job = record->job, .seq = record->seq};
 
     if (record->type == EVENT_JOB_ACCEPTED) {
-        return add_mark(group, record) && (is_zero(record->key_hash) ||
-                                           add_key_work(group, record));
+        return add_mark(group, record) &&
+               (is_zero(record->key_hash) || add_key_work(group, record));
     }
     if (record->type == EVENT_ATTEMPT_LATE) {
         work.kind = WORK_LATE;
@@ -188,8 +187,8 @@ reserve_entries(struct store_group *group, size_t count)
     if (capacity < count) {
         capacity = count < ENTRIES_FIRST ? ENTRIES_FIRST : count;
     }
-    struct store_entry *entries =
-        realloc(group->entries, capacity * sizeof(*entries));
+    struct store_entry *entries = realloc(group->entries,
+                                          capacity * sizeof(*entries));
 
     if (entries == NULL) {
         return false;
@@ -202,8 +201,16 @@ reserve_entries(struct store_group *group, size_t count)
 struct store_group *
 store_group_new(struct store *store)
 {
-    (void)store;
-    return group_alloc();
+    struct store_group *group = group_alloc();
+
+    /* Without the hints it grows by itself: their failure is none. */
+    if (group != NULL && store != NULL) {
+        (void)bytes_reserve(&group->bytes,
+                            store->bytes_hint + store->bytes_hint / 8);
+        (void)reserve_entries(group, store->count_hint + store->count_hint / 8);
+        group->bytes.failed = false;
+    }
+    return group;
 }
 
 struct store_group *
@@ -284,8 +291,7 @@ bool
 store_group_delete_job(struct store_group *group, struct job_id id)
 {
     group->work_count++;
-    return add_work(group,
-                    &(struct work){.kind = WORK_DELETE_JOB, .job = id});
+    return add_work(group, &(struct work){.kind = WORK_DELETE_JOB, .job = id});
 }
 
 bool
@@ -365,8 +371,7 @@ store_group_record(const struct store_group *group, size_t index,
                    struct record *ret)
 {
     const struct store_entry *entry = store_group_entry(group, index);
-    bool ok =
-        record_decode(store_group_bytes(group, entry), entry->len, ret);
+    bool ok = record_decode(store_group_bytes(group, entry), entry->len, ret);
 
     redial_assert(ok);
 }
@@ -398,6 +403,13 @@ group_find(const struct store_group *group, uint64_t seq)
         return NULL;
     }
     return &group->entries[seq - first];
+}
+
+size_t
+group_memory(const struct store_group *group)
+{
+    return sizeof(*group) + group->bytes.capacity + group->marks.capacity +
+           group->capacity * sizeof(*group->entries);
 }
 
 void
@@ -493,4 +505,26 @@ group_copy_record(struct store_group *group, const struct store_entry *entry,
     *copy = *entry;
     copy->offset = (uint32_t)(group->bytes.len - entry->len);
     return true;
+}
+
+enum store_status
+group_of_record(const uint8_t *stored, size_t len, struct store_group **ret)
+{
+    struct record record;
+
+    if (!record_decode(stored, len, &record)) {
+        return STORE_CORRUPT;
+    }
+    struct store_group *group = group_alloc();
+    struct store_entry entry = {.seq = record.seq,
+                                .job = record.job,
+                                .len = (uint32_t)len,
+                                .type = record.type};
+
+    if (group == NULL || !group_copy_record(group, &entry, stored)) {
+        store_group_unref(group);
+        return STORE_NO_MEMORY;
+    }
+    *ret = group;
+    return STORE_OK;
 }

@@ -12,15 +12,15 @@
 #ifndef REDIAL_SERVER_STORE_GROUP_H
 #define REDIAL_SERVER_STORE_GROUP_H
 
-#include <stdatomic.h>
-
 #include "server/base/bytes.h"
 #include "server/base/list.h"
 #include "server/store/store.h"
 
+#include <stdatomic.h>
+
 enum {
-    GROUP_FRAME_BYTES = 4,  /* the length in front of each record */
-    GROUP_MARK_BYTES = 20,  /* job id, then type, index and a flag */
+    GROUP_FRAME_BYTES = 4, /* the length in front of each record */
+    GROUP_MARK_BYTES = 20, /* job id, then type, index and a flag */
     GROUP_BYTES_MAX = 900 * 1024 * 1024, /* below the engine's blob limit */
 };
 
@@ -36,8 +36,8 @@ struct store_group {
     struct store_entry *entries;
     size_t count;
     size_t capacity;
-    size_t work_count; /* the loop's operations, without our own */
-    uint32_t finals;   /* final records */
+    size_t work_count;   /* the loop's operations, without our own */
+    uint32_t finals;     /* final records */
     uint32_t correlated; /* of those: with a correlation id of their own */
     uint64_t write_us;
     uint64_t sync_us;
@@ -53,7 +53,7 @@ struct group_mark {
 };
 
 size_t
-group_mark_count(const uint8_t *marks, size_t len);
+group_mark_count(size_t len);
 
 /* False: the bytes are damaged. */
 bool
@@ -95,6 +95,10 @@ struct store_group *
 group_parse(uint64_t first_seq, size_t count, const uint8_t *bytes, size_t len,
             enum store_status *ret_status);
 
+/* The same for the stored bytes of a single record, in *ret. */
+enum store_status
+group_of_record(const uint8_t *stored, size_t len, struct store_group **ret);
+
 /*
  * Appends stored bytes of one record, which need not follow the last seq.
  * False: no memory.
@@ -107,7 +111,11 @@ group_copy_record(struct store_group *group, const struct store_entry *entry,
 const struct store_entry *
 group_find(const struct store_group *group, uint64_t seq);
 
-/* Gives back memory beyond what is used. */
+/* Bytes of memory that its records take. */
+size_t
+group_memory(const struct store_group *group);
+
+/* Drops the work, which is done, and memory beyond what is used. */
 void
 group_shrink(struct store_group *group);
 

@@ -131,8 +131,8 @@ check_version(struct db *db, int64_t *ret_version)
     int64_t application = 0;
     int64_t tables = 0;
     int64_t version = 0;
-    enum store_status status =
-        db_exec_number(db, "PRAGMA application_id", &application);
+    enum store_status status = db_exec_number(db, "PRAGMA application_id",
+                                              &application);
 
     if (status == STORE_OK) {
         status = db_exec_number(db, "PRAGMA user_version", &version);

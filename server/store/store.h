@@ -30,7 +30,9 @@
  *
  * Ephemeral (options.dir == NULL): the same without files and threads, a new
  * epoch each start. A group is done when store_commit() returns, an answer is
- * there when store_ask() returns, and wake is never called.
+ * there when store_ask() or, for after_seq, store_commit() returns, and wake is
+ * never called. Memory is bounded: what does not fit is trimmed by itself and
+ * reported by answers STORE_TRIMMED with ticket 0.
  */
 #ifndef REDIAL_SERVER_STORE_STORE_H
 #define REDIAL_SERVER_STORE_STORE_H
@@ -467,6 +469,6 @@ struct store_stats {
 };
 
 void
-store_stats(const struct store *store, struct store_stats *ret);
+store_stats(struct store *store, struct store_stats *ret);
 
 #endif

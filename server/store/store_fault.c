@@ -66,8 +66,8 @@ parse_number(const char **at, uint64_t *ret)
     errno = 0;
     unsigned long long value = strtoull(*at, &end, 10);
 
-    if (end == *at || errno != 0 || (*end != '\0' && *end != ':' &&
-                                     *end != ',')) {
+    if (end == *at || errno != 0 ||
+        (*end != '\0' && *end != ':' && *end != ',')) {
         return false;
     }
     *at = end;

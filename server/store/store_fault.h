@@ -20,23 +20,23 @@
 #include <stdbool.h>
 
 /* X(NAME, "name in the environment") */
-#define STORE_FAULT_POINTS(X)                                                  \
-    X(BEFORE_APPEND, "before_append")       /* transaction open, empty */      \
-    X(AFTER_APPEND, "after_append")         /* log row in, nothing else */     \
-    X(MID_PROJECTION, "mid_projection")     /* before each row of work */      \
-    X(BEFORE_COMMIT, "before_commit")       /* all in, not yet committed */    \
-    X(AFTER_COMMIT, "after_commit")         /* durable, nobody knows */        \
-    X(CHECKPOINT, "checkpoint")             /* before one */                   \
-    X(AFTER_CHECKPOINT, "after_checkpoint") /* after one */                    \
-    X(TRIM, "trim")                         /* before each dropped group */    \
-    X(WRITE, "write")                       /* each write to a file */         \
+#define STORE_FAULT_POINTS(X)                                               \
+    X(BEFORE_APPEND, "before_append")       /* transaction open, empty */   \
+    X(AFTER_APPEND, "after_append")         /* log row in, nothing else */  \
+    X(MID_PROJECTION, "mid_projection")     /* before each row of work */   \
+    X(BEFORE_COMMIT, "before_commit")       /* all in, not yet committed */ \
+    X(AFTER_COMMIT, "after_commit")         /* durable, nobody knows */     \
+    X(CHECKPOINT, "checkpoint")             /* before one */                \
+    X(AFTER_CHECKPOINT, "after_checkpoint") /* after one */                 \
+    X(TRIM, "trim")                         /* before each dropped group */ \
+    X(WRITE, "write")                       /* each write to a file */      \
     X(SYNC, "sync")                         /* each sync of a file */
 
 enum store_fault_point {
 #define STORE_FAULT_POINT(name, text) STORE_FAULT_##name,
     STORE_FAULT_POINTS(STORE_FAULT_POINT)
 #undef STORE_FAULT_POINT
-    STORE_FAULT_COUNT,
+        STORE_FAULT_COUNT,
 };
 
 extern bool store_fault_armed;

@@ -116,8 +116,8 @@ static int
 file_shm_map(sqlite3_file *file, int region, int size, int extend,
              void volatile **ret)
 {
-    return real_of(file)->pMethods->xShmMap(real_of(file), region, size,
-                                            extend, ret);
+    return real_of(file)->pMethods->xShmMap(real_of(file), region, size, extend,
+                                            ret);
 }
 
 static int
