@@ -51,7 +51,7 @@ enum config_severity {
 
 struct config_issue {
     enum config_severity severity;
-    const char *source;  /* a file, "environment", "flag"; NULL: none */
+    const char *source;  /* a file, a variable, a flag; "": none */
     uint32_t line;       /* from 1; 0: has none */
     const char *path;    /* "methodConfig[0].timeout"; "": the whole */
     const char *found;   /* what is there */

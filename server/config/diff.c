@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/config/param.h"
+#include "server/config/print.h"
+#include "server/config/report.h"
+#include "server/config/value.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    TEXT_BYTES_MAX = CONFIG_FILE_BYTES_MAX * 8,
+    NAME_BYTES = 2 * VALUE_NAME_BYTES_MAX + 32,
+};
+
+/* The two sides of a comparison, as text. */
+struct sides {
+    struct bytes old;
+    struct bytes new;
+};
+
+static void
+begin(struct sides *sides)
+{
+    bytes_init(&sides->old, TEXT_BYTES_MAX);
+    bytes_init(&sides->new, TEXT_BYTES_MAX);
+}
+
+static bool
+are_equal(const struct sides *sides)
+{
+    return sides->old.len == sides->new.len &&
+           (sides->old.len == 0 ||
+            memcmp(sides->old.at, sides->new.at, sides->old.len) == 0);
+}
+
+static void
+end(struct sides *sides)
+{
+    bytes_fini(&sides->old);
+    bytes_fini(&sides->new);
+}
+
+static void
+add(struct config_report *report, enum config_severity severity,
+    const char *path, const char *found, const char *allowed)
+{
+    report_add(report, &(struct config_issue){
+                           .severity = severity,
+                           .path = path,
+                           .found = found,
+                           .allowed = allowed,
+                       });
+}
+
+static void
+compare_params(const struct config *old, const struct config *new,
+               struct config_report *report)
+{
+    for (size_t i = 0; i < PARAM_COUNT; i++) {
+        const struct param *param = &param_table[i];
+        struct sides sides;
+
+        if (param_equal(param, old, new)) {
+            continue;
+        }
+        begin(&sides);
+        param_print(param, old, &sides.old);
+        param_print(param, new, &sides.new);
+        (void)bytes_append_byte(&sides.old, 0);
+        (void)bytes_append_byte(&sides.new, 0);
+        add(report,
+            param->when == PARAM_WHEN_RELOAD ? CONFIG_CHANGE : CONFIG_RESTART,
+            param->path, sides.old.failed ? "" : (const char *)sides.old.at,
+            sides.new.failed ? "" : (const char *)sides.new.at);
+        end(&sides);
+    }
+}
+
+static void
+compare_listeners(const struct config *old, const struct config *new,
+                  struct config_report *report)
+{
+    struct sides sides;
+    char counts[2][VALUE_TEXT_BYTES];
+
+    begin(&sides);
+    print_listeners(&(struct json_out){.out = &sides.old, .empty = true}, old);
+    print_listeners(&(struct json_out){.out = &sides.new, .empty = true}, new);
+    if (!are_equal(&sides)) {
+        (void)snprintf(counts[0], sizeof(counts[0]), "%zu of them",
+                       old->listener_count);
+        (void)snprintf(counts[1], sizeof(counts[1]), "%zu of them",
+                       new->listener_count);
+        add(report, CONFIG_RESTART, "listeners", counts[0], counts[1]);
+    }
+    end(&sides);
+}
+
+static const struct config_plugin *
+find_plugin(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->plugin_count; i++) {
+        if (strcmp(config->plugins[i].name, name) == 0) {
+            return &config->plugins[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+compare_plugin(const struct config_plugin *old, const struct config_plugin *new,
+               struct config_report *report)
+{
+    struct sides sides;
+    char path[NAME_BYTES];
+
+    (void)snprintf(path, sizeof(path), "plugins[%s]",
+                   old == NULL ? new->name : old->name);
+    if (old == NULL || new == NULL) {
+        add(report, CONFIG_RESTART, path, old == NULL ? "none" : "there",
+            old == NULL ? "there" : "none");
+        return;
+    }
+    begin(&sides);
+    print_plugin(&(struct json_out){.out = &sides.old, .empty = true}, old);
+    print_plugin(&(struct json_out){.out = &sides.new, .empty = true}, new);
+    if (!are_equal(&sides)) {
+        add(report, CONFIG_RESTART, path, "there", "there, with another text");
+    }
+    end(&sides);
+}
+
+static void
+compare_plugins(const struct config *old, const struct config *new,
+                struct config_report *report)
+{
+    for (size_t i = 0; i < old->plugin_count; i++) {
+        const struct config_plugin *plugin = &old->plugins[i];
+
+        compare_plugin(plugin, find_plugin(new, plugin->name), report);
+    }
+    for (size_t i = 0; i < new->plugin_count; i++) {
+        const struct config_plugin *plugin = &new->plugins[i];
+
+        if (find_plugin(old, plugin->name) == NULL) {
+            compare_plugin(NULL, plugin, report);
+        }
+    }
+}
+
+/* One methodConfig name on both sides; NULL: not there. */
+struct policy_pair {
+    const struct method_policy *old;
+    uint32_t old_asked;
+    const struct method_policy *new;
+    uint32_t new_asked;
+};
+
+static void
+compare_policy(const struct policy_pair *pair, struct config_report *report)
+{
+    const struct method_policy *any = pair->old == NULL ? pair->new : pair->old;
+    struct sides sides;
+    char path[NAME_BYTES];
+
+    (void)snprintf(path, sizeof(path), "methodConfig[%s%s%s]",
+                   any->service.len > 0 ? any->service.at : "{}",
+                   any->method.len > 0 ? "/" : "", any->method.at);
+    if (pair->old == NULL || pair->new == NULL) {
+        add(report, CONFIG_CHANGE, path, pair->old == NULL ? "none" : "there",
+            pair->old == NULL ? "there" : "none");
+        return;
+    }
+    begin(&sides);
+    print_method_policy(&(struct json_out){.out = &sides.old, .empty = true},
+                        pair->old, pair->old_asked);
+    print_method_policy(&(struct json_out){.out = &sides.new, .empty = true},
+                        pair->new, pair->new_asked);
+    if (!are_equal(&sides)) {
+        add(report, CONFIG_CHANGE, path, "there", "there, with another policy");
+    }
+    end(&sides);
+}
+
+static void
+compare_fallback(const struct config *old, const struct config *new,
+                 struct config_report *report)
+{
+    struct policy_pair pair = {
+        .old = old->fallback_given ? &old->policy.fallback : NULL,
+        .old_asked = old->fallback_attempts_asked,
+        .new = new->fallback_given ? &new->policy.fallback : NULL,
+        .new_asked = new->fallback_attempts_asked,
+    };
+
+    if (pair.old != NULL || pair.new != NULL) {
+        compare_policy(&pair, report);
+    }
+}
+
+/* Walks both sorted lists at once. */
+static void
+compare_policies(const struct config *old, const struct config *new,
+                 struct config_report *report)
+{
+    size_t i = 0;
+    size_t j = 0;
+
+    compare_fallback(old, new, report);
+    while (i < old->policy.method_count || j < new->policy.method_count) {
+        const struct method_policy *a = i < old->policy.method_count
+                                            ? &old->policy.methods[i]
+                                            : NULL;
+        const struct method_policy *b = j < new->policy.method_count
+                                            ? &new->policy.methods[j]
+                                            : NULL;
+        int order = a == NULL   ? 1
+                    : b == NULL ? -1
+                                : policy_order(a->service, a->method,
+                                               b->service, b->method);
+        struct policy_pair pair = {
+            .old = order <= 0 ? a : NULL,
+            .old_asked = order <= 0 ? old->attempts_asked[i] : 0,
+            .new = order >= 0 ? b : NULL,
+            .new_asked = order >= 0 ? new->attempts_asked[j] : 0,
+        };
+
+        compare_policy(&pair, report);
+        i += order <= 0;
+        j += order >= 0;
+    }
+}
+
+bool
+config_diff(const struct config *old, const struct config *new,
+            struct config_report *report)
+{
+    size_t restarts = report->restarts;
+
+    compare_params(old, new, report);
+    compare_listeners(old, new, report);
+    compare_plugins(old, new, report);
+    compare_policies(old, new, report);
+    return report->restarts == restarts;
+}
