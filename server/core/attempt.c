@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/core/attempt.h"
+
+#include "server/core/dispatch.h"
+#include "server/core/emit.h"
+#include "server/core/worker.h"
+
+struct attempt *
+attempt_make(struct engine *engine, struct job *job, struct worker *worker,
+             const struct record *record)
+{
+    struct attempt *attempt = slab_take(&engine->attempts);
+
+    if (attempt == NULL) {
+        return NULL;
+    }
+    redial_assert(job->attempt_now == NULL);
+    attempt->job = job;
+    attempt->worker = worker;
+    attempt->fence = record->seq;
+    attempt->number = record->attempt;
+    attempt->lease_ms = record->lease_ms;
+    attempt->timeout_ms = record->timeout_ms;
+    attempt->started_ms = engine->now.mono.ms;
+    list_append(&worker->attempts, &attempt->of_worker);
+    worker->in_hand++;
+    worker->unacked++;
+    job->method->running++;
+    job->attempt_now = attempt;
+    return attempt;
+}
+
+int64_t
+attempt_lease_end_ms(const struct attempt *attempt)
+{
+    const struct worker *worker = attempt->worker;
+
+    if (worker->state != WORKER_CONNECTED) {
+        return INT64_MAX;
+    }
+    return (attempt->acked ? worker->heard_ms : attempt->started_ms) +
+           duration_ms(attempt->lease_ms);
+}
+
+int64_t
+attempt_timeout_at_ms(const struct engine *engine,
+                      const struct attempt *attempt)
+{
+    if (attempt->ghost) {
+        return INT64_MAX;
+    }
+    return attempt->started_ms + duration_ms(attempt->timeout_ms) +
+           duration_ms(engine->limits.grace_ms);
+}
+
+void
+attempt_arm(struct engine *engine, struct attempt *attempt)
+{
+    int64_t lease_end = attempt_lease_end_ms(attempt);
+    int64_t timeout_at = attempt_timeout_at_ms(engine, attempt);
+    int64_t at = lease_end < timeout_at ? lease_end : timeout_at;
+
+    if (at == INT64_MAX) {
+        heap_remove(&engine->attempt_timers, &attempt->timer);
+    } else {
+        heap_set(&engine->attempt_timers, &attempt->timer, at);
+    }
+}
+
+void
+attempt_place(struct engine *engine, struct attempt *attempt,
+              struct offer *offer)
+{
+    attempt->offer = offer;
+    if (offer != NULL) {
+        offer->in_hand++;
+        offer->unacked += !attempt->acked;
+        offer_refresh(engine, offer);
+    }
+    attempt_arm(engine, attempt);
+}
+
+void
+attempt_ack(struct attempt *attempt)
+{
+    if (attempt->acked) {
+        return;
+    }
+    attempt->acked = true;
+    attempt->worker->unacked--;
+    if (attempt->offer != NULL) {
+        attempt->offer->unacked--;
+    }
+}
+
+/* Takes the attempt off its job. */
+static void
+unlink_from_job(struct attempt *attempt)
+{
+    struct job *job = attempt->job;
+    struct attempt **at = &job->ghosts;
+
+    if (job->attempt_now == attempt) {
+        job->attempt_now = NULL;
+        return;
+    }
+    while (*at != attempt) {
+        at = &(*at)->next_ghost;
+    }
+    *at = attempt->next_ghost;
+}
+
+void
+attempt_free(struct engine *engine, struct attempt *attempt)
+{
+    struct worker *worker = attempt->worker;
+    struct offer *offer = attempt->offer;
+    struct method *method = attempt->job->method;
+
+    unlink_from_job(attempt);
+    list_remove(&attempt->of_worker);
+    list_remove(&attempt->ending);
+    heap_remove(&engine->attempt_timers, &attempt->timer);
+    worker->in_hand--;
+    worker->unacked -= !attempt->acked;
+    if (attempt->solo) {
+        worker->solo = false;
+    }
+    if (offer != NULL) {
+        offer->in_hand--;
+        offer->unacked -= !attempt->acked;
+        offer_refresh(engine, offer);
+    }
+    slab_give(&engine->attempts, attempt);
+    method->running--;
+    dispatch_update(engine, method);
+    if (worker->state == WORKER_CONNECTED) {
+        worker_refresh(engine, worker);
+    } else {
+        worker_release(engine, worker);
+    }
+}
+
+void
+attempt_make_ghost(struct engine *engine, struct attempt *attempt)
+{
+    struct job *job = attempt->job;
+
+    redial_assert(job->attempt_now == attempt);
+    job->attempt_now = NULL;
+    attempt->ghost = true;
+    attempt->next_ghost = job->ghosts;
+    job->ghosts = attempt;
+    if (attempt->worker->state == WORKER_CONNECTED) {
+        emit_stop(engine, attempt->worker,
+                  &(struct engine_token){
+                      .job = job->id,
+                      .attempt = attempt->number,
+                      .fence = attempt->fence,
+                  });
+    }
+    attempt_arm(engine, attempt);
+}
+
+void
+attempt_end_later(struct engine *engine, struct attempt *attempt,
+                  enum attempt_end end)
+{
+    attempt->end = end;
+    if (!list_is_linked(&attempt->ending)) {
+        list_append(&engine->ending, &attempt->ending);
+    }
+}
+
+struct attempt *
+attempt_by_token(const struct job *job, const struct engine_token *token)
+{
+    struct attempt *attempt = job->attempt_now;
+
+    if (attempt != NULL && attempt->fence == token->fence) {
+        return attempt->number == token->attempt ? attempt : NULL;
+    }
+    for (attempt = job->ghosts; attempt != NULL;
+         attempt = attempt->next_ghost) {
+        if (attempt->fence == token->fence &&
+            attempt->number == token->attempt) {
+            return attempt;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/core/dispatch.h"
+
+#include "server/core/attempt.h"
+#include "server/core/emit.h"
+#include "server/core/life.h"
+#include "server/core/queue.h"
+#include "server/core/worker.h"
+
+#include <string.h>
+
+enum {
+    SCAN_MAX = 16,           /* workers looked at for one choice */
+    LOAD_FULL = 1024,        /* a worker with nothing free */
+    SAME_WORKER = 1024 * 64, /* the one where the job just failed */
+};
+
+/* ---- The ring ---------------------------------------------------------- */
+
+static bool
+is_hopeless(const struct method *method)
+{
+    return method->waiting > 0 && !method->policy->wait_for_ready &&
+           method->workers + method->service->workers == 0;
+}
+
+static void
+update_hopeless(struct engine *engine, struct method *method)
+{
+    if (!is_hopeless(method)) {
+        list_remove(&method->hopeless);
+    } else if (!list_is_linked(&method->hopeless)) {
+        list_append(&engine->hopeless, &method->hopeless);
+    }
+}
+
+void
+dispatch_update(struct engine *engine, struct method *method)
+{
+    uint32_t concurrency = method->policy->concurrency;
+    bool eligible = method->waiting > 0 &&
+                    (concurrency == 0 || method->running < concurrency);
+
+    if (!eligible) {
+        list_remove(&method->ring);
+        method->starved = false;
+    } else if (!list_is_linked(&method->ring)) {
+        list_append(&engine->ring, &method->ring);
+    }
+    if (method->reserved != NULL && list_is_empty(&method->suspects)) {
+        worker_unreserve(engine, method->reserved);
+    }
+    update_hopeless(engine, method);
+}
+
+void
+dispatch_wake(struct engine *engine, struct method *method)
+{
+    if (method->starved) {
+        method->starved = false;
+        list_remove(&method->ring);
+        list_append(&engine->ring, &method->ring);
+    }
+}
+
+void
+dispatch_wake_service(struct engine *engine, struct service *service)
+{
+    while (!list_is_empty(&service->starved)) {
+        dispatch_wake(engine, container_of(list_first(&service->starved),
+                                           struct method, ring));
+    }
+}
+
+/* Out of the ring until a worker has credit for it. */
+static void
+starve(struct method *method)
+{
+    list_remove(&method->ring);
+    list_append(&method->service->starved, &method->ring);
+    method->starved = true;
+}
+
+void
+dispatch_workers_changed(struct engine *engine, struct method *method)
+{
+    update_hopeless(engine, method);
+}
+
+void
+dispatch_service_changed(struct engine *engine, struct service *service)
+{
+    list_foreach(at, &service->methods) {
+        update_hopeless(engine, container_of(at, struct method, of_service));
+    }
+}
+
+/* ---- Choice of a worker ------------------------------------------------ */
+
+static uint64_t
+worker_hash(const struct worker *worker)
+{
+    uint64_t hash;
+
+    memcpy(&hash, worker->key, sizeof(hash));
+    return hash;
+}
+
+/* Less is better. */
+static uint32_t
+burden(const struct worker *worker, const struct job *job)
+{
+    uint32_t load = (uint32_t)((uint64_t)worker->in_hand * LOAD_FULL /
+                               worker->concurrency);
+
+    load += worker->failures;
+    if (job->last_worker != 0 && job->last_worker == worker_hash(worker)) {
+        load += SAME_WORKER;
+    }
+    return load;
+}
+
+struct choice {
+    struct offer *offer;
+    uint32_t burden;
+    bool idle_only;
+    int64_t heard_since_ms; /* who is silent for longer gets nothing */
+};
+
+/* Looks at the first few with credit; whoever is taken goes to the end. */
+static void
+scan(const struct list *with_credit, const struct job *job,
+     struct choice *choice)
+{
+    uint32_t looked_at = 0;
+
+    list_foreach(at, with_credit) {
+        struct offer *offer = container_of(at, struct offer, with_credit);
+        uint32_t found = burden(offer->worker, job);
+
+        if (looked_at++ == SCAN_MAX) {
+            break;
+        }
+        if ((choice->idle_only && offer->worker->in_hand > 0) ||
+            offer->worker->heard_ms <= choice->heard_since_ms) {
+            continue;
+        }
+        if (choice->offer == NULL || found < choice->burden) {
+            choice->offer = offer;
+            choice->burden = found;
+        }
+    }
+}
+
+static struct offer *
+choose(const struct engine *engine, const struct job *job, bool idle_only)
+{
+    const struct method *method = job->method;
+    struct choice choice = {
+        .idle_only = idle_only,
+        .heard_since_ms = engine->now.mono.ms -
+                          duration_ms(engine->limits.silence_ms),
+    };
+
+    scan(&method->with_credit, job, &choice);
+    scan(&method->service->with_credit, job, &choice);
+    return choice.offer;
+}
+
+/* So that the next choice looks at others first. */
+static void
+send_to_back(struct offer *offer)
+{
+    struct list *list = offer->method != NULL ? &offer->method->with_credit
+                                              : &offer->service->with_credit;
+
+    list_remove(&offer->with_credit);
+    list_append(list, &offer->with_credit);
+}
+
+/* ---- Starting ---------------------------------------------------------- */
+
+/* What the worker gets at most: never beyond the job's deadline. */
+static uint64_t
+attempt_timeout_ms(const struct job *job, uint64_t remaining_ms)
+{
+    uint64_t timeout_ms = job->method->policy->attempt_timeout_ms;
+
+    if (job->attempt_timeout_ms > 0 && job->attempt_timeout_ms < timeout_ms) {
+        timeout_ms = job->attempt_timeout_ms;
+    }
+    if (remaining_ms > 0 && remaining_ms < timeout_ms) {
+        timeout_ms = remaining_ms;
+    }
+    return timeout_ms;
+}
+
+static void
+start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
+{
+    struct worker *worker = offer->worker;
+    struct mono deadline = job_deadline(job);
+    uint64_t remaining_ms = 0;
+
+    if (deadline.ms != MONO_NEVER.ms) {
+        remaining_ms = (uint64_t)(deadline.ms - engine->now.mono.ms);
+    }
+    queue_grant(engine, job);
+    struct record *record = emit_begin(engine, EVENT_ATTEMPT_STARTED, job);
+
+    record->attempt = job->attempt + 1;
+    record->fence = record->seq;
+    record->worker = emit_text(engine, worker_text(worker));
+    record->lease_ms = engine->limits.lease_ms;
+    record->timeout_ms = attempt_timeout_ms(job, remaining_ms);
+    emit_end(engine, record, &(struct known){.job = job, .worker = worker});
+    struct attempt *attempt = job->attempt_now;
+    struct engine_command *command = emit_command(engine, COMMAND_ASSIGN,
+                                                  worker->id);
+
+    command->slot = job->slot;
+    command->token = (struct engine_token){
+        .job = job->id, .attempt = job->attempt, .fence = job->fence};
+    command->timeout_ms = attempt->timeout_ms;
+    command->remaining_ms = remaining_ms;
+    command->charged_before = job->attempts_charged;
+    job->settled = false;
+    job->lost_fence = 0;
+    attempt->solo = solo;
+    worker->solo = solo;
+    attempt_place(engine, attempt, offer);
+    worker_refresh(engine, worker);
+    dispatch_update(engine, job->method);
+    job_arm(engine, job);
+}
+
+/* ---- Suspects ---------------------------------------------------------- */
+
+/* Lets a worker drain, so that the suspect finds it empty. */
+static void
+reserve(struct engine *engine, struct method *method, struct worker *worker)
+{
+    worker->reserved_for = method;
+    method->reserved = worker;
+    engine->reserved++;
+    worker_refresh(engine, worker);
+}
+
+/* Starts the first suspect alone, if a worker is empty for it. */
+static bool
+start_suspect(struct engine *engine, struct method *method)
+{
+    struct job *job = container_of(list_first(&method->suspects), struct job,
+                                   queue);
+    struct worker *worker = method->reserved;
+    struct offer *offer = NULL;
+
+    if (worker != NULL) {
+        if (worker->in_hand > 0 || worker_credit(worker) == 0) {
+            return false;
+        }
+        offer = worker_offer_for(worker, method);
+        worker_unreserve(engine, worker);
+        if (offer == NULL) {
+            return false;
+        }
+    } else {
+        offer = choose(engine, job, true);
+    }
+    if (offer == NULL) {
+        offer = choose(engine, job, false);
+        if (offer != NULL) {
+            reserve(engine, method, offer->worker);
+        }
+        return false;
+    }
+    if (!job_end_if_over(engine, job)) {
+        start(engine, job, offer, true);
+    }
+    return true;
+}
+
+/* ---- The walk ---------------------------------------------------------- */
+
+/* Starts one attempt of the method, or takes it out of the ring. */
+static void
+serve(struct engine *engine, struct method *method)
+{
+    if (!list_is_empty(&method->suspects) && start_suspect(engine, method)) {
+        return;
+    }
+    struct job *job = queue_next(method);
+    struct offer *offer = job == NULL ? NULL : choose(engine, job, false);
+
+    if (offer == NULL) {
+        starve(method);
+        return;
+    }
+    if (job_end_if_over(engine, job)) {
+        return;
+    }
+    send_to_back(offer);
+    start(engine, job, offer, false);
+}
+
+/* Jobs that do not wait for a worker, and there is none. */
+static void
+fail_hopeless(struct engine *engine)
+{
+    while (engine_has_budget(engine) && !list_is_empty(&engine->hopeless)) {
+        struct method *method = container_of(list_first(&engine->hopeless),
+                                             struct method, hopeless);
+        struct job *job = container_of(list_first(&method->ages), struct job,
+                                       age);
+
+        if (job_end_if_over(engine, job)) {
+            continue;
+        }
+        job_finish(engine, job,
+                   &(struct job_end){
+                       .event = EVENT_JOB_FAILED,
+                       .code = REDIAL_UNAVAILABLE,
+                       .reason = text_of(rule_name(RULE_NO_WORKER)),
+                       .decision = job_decide(engine, job, RULE_NO_WORKER),
+                   });
+    }
+    engine->more = engine->more || !list_is_empty(&engine->hopeless);
+}
+
+static bool
+can_start(const struct engine *engine)
+{
+    return !engine->draining && !list_is_empty(&engine->ring) &&
+           (engine->offers_with_credit > 0 || engine->reserved > 0) &&
+           slab_left(&engine->attempts) > 0;
+}
+
+void
+dispatch_run(struct engine *engine)
+{
+    if (engine->now.mono.ms >= engine->patience_until_ms &&
+        !list_is_empty(&engine->hopeless)) {
+        fail_hopeless(engine);
+    }
+    while (can_start(engine)) {
+        if (!engine_has_budget(engine)) {
+            engine->more = true;
+            return;
+        }
+        struct list *first = list_pop(&engine->ring);
+
+        list_append(&engine->ring, first);
+        serve(engine, container_of(first, struct method, ring));
+    }
+}

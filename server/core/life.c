@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/core/life.h"
+
+#include "server/core/apply.h"
+#include "server/core/attempt.h"
+#include "server/core/emit.h"
+#include "server/core/flow.h"
+#include "server/core/queue.h"
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+struct mono
+job_deadline(const struct job *job)
+{
+    if (job->deadline_ms == 0) {
+        return MONO_NEVER;
+    }
+    return (struct mono){job->accepted_ms + duration_ms(job->deadline_ms)};
+}
+
+/* The time to live counts while no attempt was made. */
+static int64_t
+queue_end_ms(const struct job *job)
+{
+    if (job->queue_ttl_ms == 0 || job->attempts_charged > 0 ||
+        job->state == JOB_RUNNING) {
+        return INT64_MAX;
+    }
+    return job->accepted_ms + duration_ms(job->queue_ttl_ms);
+}
+
+struct decision
+job_decide(const struct engine *engine, const struct job *job, enum rule rule)
+{
+    return (struct decision){
+        .rule = rule,
+        .attempts_charged = job->attempts_charged,
+        .attempts_free = job->attempts_free,
+        .tokens_milli = -1,
+        .policy_version = engine->policy->version,
+    };
+}
+
+void
+job_arm(struct engine *engine, struct job *job)
+{
+    int64_t at = earlier(job_deadline(job).ms, queue_end_ms(job));
+
+    if (!job->waiting &&
+        (job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF ||
+         job->state == JOB_PARKED)) {
+        at = earlier(at, job->until_ms);
+    }
+    if (at == INT64_MAX) {
+        heap_remove(&engine->job_timers, &job->timer);
+    } else if (!heap_has(&job->timer) || job->timer.at != at) {
+        heap_set(&engine->job_timers, &job->timer, at);
+    }
+}
+
+void
+job_release_if_done(struct engine *engine, struct job *job)
+{
+    if (!job_state_is_final((enum job_state)job->state) ||
+        job->attempt_now != NULL || job->ghosts != NULL) {
+        return;
+    }
+    struct engine_command *command = emit_command(engine, COMMAND_RELEASE, 0);
+
+    command->slot = job->slot;
+    command->token.job = job->id;
+    flow_released(engine);
+    job_free(engine, job);
+}
+
+void
+job_finish(struct engine *engine, struct job *job, const struct job_end *end)
+{
+    queue_remove(engine, job);
+    struct record *record = emit_begin(engine, end->event, job);
+
+    record->attempt = job->attempt;
+    record->fence = job->fence;
+    record->code = end->code;
+    record->reason = end->reason;
+    record->text = end->text;
+    record->decision = end->decision;
+    emit_key(engine, record, job);
+    if (end->with_result) {
+        record->attachment = ATTACHMENT_RESULT;
+    }
+    emit_end_job(engine, record, job);
+    heap_remove(&engine->job_timers, &job->timer);
+    if (job->attempt_now != NULL) {
+        attempt_make_ghost(engine, job->attempt_now);
+    }
+    job_release_if_done(engine, job);
+}
+
+void
+job_last_failure(struct engine *engine, const struct job *job,
+                 struct job_end *end)
+{
+    char buf[FAILURE_BYTES_MAX];
+    struct text reason;
+    struct text text;
+
+    job_get_failure(engine, job, buf, &reason, &text);
+    end->code = (enum redial_status)job->failure_code;
+    end->reason = emit_text(engine, reason);
+    end->text = emit_text(engine, text);
+}
+
+/* Nothing was tried: EXPIRED. Else FAILED with what went wrong last. */
+static void
+end_over(struct engine *engine, struct job *job, enum rule rule)
+{
+    struct job_end end = {
+        .event = EVENT_JOB_EXPIRED,
+        .code = REDIAL_DEADLINE_EXCEEDED,
+        .decision = job_decide(engine, job, rule),
+    };
+
+    if (job->attempts_charged > 0 || job->state == JOB_RUNNING) {
+        end.event = EVENT_JOB_FAILED;
+        if (job->failed) {
+            job_last_failure(engine, job, &end);
+        }
+    }
+    end.reason = text_of(rule_name(rule));
+    job_finish(engine, job, &end);
+}
+
+bool
+job_end_if_over(struct engine *engine, struct job *job)
+{
+    int64_t now_ms = engine->now.mono.ms;
+
+    if (job_deadline(job).ms <= now_ms) {
+        end_over(engine, job, RULE_DEADLINE_EXCEEDED);
+        return true;
+    }
+    if (queue_end_ms(job) <= now_ms) {
+        end_over(engine, job, RULE_QUEUE_TTL_EXCEEDED);
+        return true;
+    }
+    return false;
+}
+
+void
+job_enqueue(struct engine *engine, struct job *job)
+{
+    queue_put(engine, job);
+    job_arm(engine, job);
+}
+
+void
+job_go_on(struct engine *engine, struct job *job,
+          const struct decision *decision, const struct retry_failure *failure)
+{
+    enum event_type event = EVENT_RETRY_PLANNED;
+
+    if (decision->rule == RULE_BREAKER_OPEN) {
+        event = EVENT_JOB_PARKED;
+    } else if (decision->delay_source == DELAY_NONE) {
+        event = EVENT_JOB_RELEASED;
+    }
+    struct record *record = emit_begin(engine, event, job);
+
+    record->attempt = job->attempt;
+    record->code = failure->code;
+    record->reason = failure->reason;
+    record->decision = *decision;
+    emit_end_job(engine, record, job);
+    job->until_ms = engine->now.mono.ms + duration_ms(decision->delay_ms);
+    if (job->state == JOB_READY ||
+        (job->state == JOB_BACKOFF && decision->delay_ms == 0)) {
+        job_enqueue(engine, job);
+    } else {
+        job_arm(engine, job);
+    }
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Services, methods and tenants by name. Each is made when it is first named
+ * and stays findable after its last use until a new name needs its place: only
+ * names in use count towards the limits.
+ *
+ * A new or found name is not in use yet: hold it with ..._ref() before the next
+ * intern, which may otherwise reuse its place.
+ */
+#ifndef REDIAL_SERVER_CORE_NAMES_H
+#define REDIAL_SERVER_CORE_NAMES_H
+
+#include "server/core/state.h"
+
+/* NULL: all places are in use. `name` has at most NAME_BYTES_MAX bytes. */
+struct service *
+service_intern(struct engine *engine, struct text name);
+
+void
+service_ref(struct service *service);
+
+void
+service_unref(struct engine *engine, struct service *service);
+
+/* The same for a method of a service, which it makes if need be. */
+struct method *
+method_intern(struct engine *engine, struct text service, struct text name);
+
+/* NULL when there is no such method; makes nothing. */
+struct method *
+method_find(const struct engine *engine, struct text service, struct text name);
+
+void
+method_ref(struct method *method);
+
+void
+method_unref(struct engine *engine, struct method *method);
+
+struct tenant *
+tenant_intern(struct engine *engine, struct text name);
+
+void
+tenant_ref(struct tenant *tenant);
+
+void
+tenant_unref(struct engine *engine, struct tenant *tenant);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the operator decided: gRPC's service config and Redial's fields beside
+ * it, in the form in which the engine reads it. server/config makes it, the
+ * engine only reads it; a set is immutable once given to the engine.
+ */
+#ifndef REDIAL_SERVER_CORE_POLICY_H
+#define REDIAL_SERVER_CORE_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/core/record.h"
+
+enum jitter {
+    JITTER_DEFAULT = 0,      /* x U(0.8, 1.2), gRPC A6 */
+    JITTER_FULL = 1,         /* U(0, d) */
+    JITTER_EQUAL = 2,        /* d/2 + U(0, d/2) */
+    JITTER_DECORRELATED = 3, /* min(max, U(initial, 3 x previous)) */
+    JITTER_NONE = 4,
+};
+
+enum { POLICY_REASONS_MAX = 64 };
+
+struct retry_policy {
+    uint32_t max_attempts;       /* 1: never retried */
+    bool attempts_clamped;       /* by maxAttemptsLimit */
+    uint64_t initial_backoff_ms; /* at least 1 */
+    uint64_t max_backoff_ms;
+    double backoff_multiplier;   /* > 0 */
+    enum jitter jitter;
+    uint32_t retryable_codes;    /* bit n: status code n */
+    uint64_t max_pushback_ms;
+    uint32_t free_attempts_max;
+    const struct text *non_retryable_reasons;
+    uint32_t non_retryable_reason_count;
+    const struct text *retryable_reasons;
+    uint32_t retryable_reason_count;
+};
+
+/* One methodConfig name: method > service (method empty) > the default. */
+struct method_policy {
+    struct text service;
+    struct text method;
+    struct retry_policy retry;
+    uint64_t attempt_timeout_ms; /* at least 1 */
+    uint64_t deadline_ms;        /* gRPC "timeout"; 0: none */
+    uint32_t concurrency;        /* attempts at once; 0: unlimited */
+    bool wait_for_ready;         /* false: NO_WORKER fails at once */
+    enum idempotency idempotency; /* where the job does not say */
+    bool retry_indeterminate;    /* retry a not idempotent job after loss */
+};
+
+struct policy_set {
+    uint32_t version;
+    const struct method_policy *methods; /* sorted by policy_order() */
+    size_t method_count;
+    struct method_policy fallback; /* names empty */
+};
+
+/* < 0, 0, > 0 by service, then method (bytes, then length). */
+int
+policy_order(struct text service_a, struct text method_a, struct text service_b,
+             struct text method_b);
+
+/* The policy in force for service/method; never NULL. O(log n). */
+const struct method_policy *
+policy_find(const struct policy_set *set, struct text service,
+            struct text method);
+
+/* The default policy of design, with no names: used where none is given. */
+void
+policy_set_default(struct policy_set *ret_set);
+
+#endif

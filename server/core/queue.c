@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A lane is one tenant's jobs of one priority of one method; lanes with jobs
+ * stand in their level's ring, those with retries also in its retry ring. The
+ * lane at the front of the ring has the turn: it takes grants until its deficit
+ * is used up, then it goes to the back with a new quantum (its weight).
+ *
+ * An emptied lane is kept as its level's spare: the common case, one tenant and
+ * a queue that empties all the time, then needs no map.
+ */
+#include "server/core/queue.h"
+
+#include "server/core/dispatch.h"
+
+static uint64_t
+lane_key(const struct engine *engine, const struct method *method,
+         uint32_t priority, const struct tenant *tenant)
+{
+    return (uint64_t)method->index << 36 | (uint64_t)priority << 32 |
+           slab_index(&engine->tenants, tenant);
+}
+
+static bool
+lane_is_empty(const struct lane *lane)
+{
+    return list_is_empty(&lane->first) && list_is_empty(&lane->retries);
+}
+
+static void
+lane_free(struct engine *engine, struct lane *lane)
+{
+    map_remove_u64(
+        &engine->lanes_by_key,
+        lane_key(engine, lane->method, lane->priority, lane->tenant));
+    slab_give(&engine->lanes, lane);
+}
+
+static struct lane *
+lane_make(struct engine *engine, struct method *method, uint32_t priority,
+          struct tenant *tenant)
+{
+    uint64_t key = lane_key(engine, method, priority, tenant);
+    uint32_t index = map_get_u64(&engine->lanes_by_key, key);
+
+    if (index != MAP_NONE) {
+        return slab_at(&engine->lanes, index);
+    }
+    struct lane *lane = slab_take(&engine->lanes);
+
+    redial_assert(lane != NULL);
+    lane->method = method;
+    lane->tenant = tenant;
+    lane->priority = priority;
+    list_init(&lane->first);
+    list_init(&lane->retries);
+    bool put = map_put_u64(&engine->lanes_by_key, key,
+                           slab_index(&engine->lanes, lane));
+
+    redial_assert(put);
+    (void)put;
+    return lane;
+}
+
+/* The lane for a job that arrives; it may be empty. */
+static struct lane *
+lane_for(struct engine *engine, const struct job *job)
+{
+    struct level *level = &job->method->levels[job->priority];
+    struct list *front = list_first(&level->lanes);
+
+    if (level->spare != NULL && level->spare->tenant == job->tenant) {
+        return level->spare;
+    }
+    if (front != NULL) {
+        struct lane *lane = container_of(front, struct lane, ring);
+
+        if (lane->tenant == job->tenant) {
+            return lane;
+        }
+    }
+    return lane_make(engine, job->method, job->priority, job->tenant);
+}
+
+/* Last in line; first when its turn came to nothing through no fault of its. */
+static void
+join(struct list *fifo, struct job *job)
+{
+    if (job->free_streak > 0) {
+        list_prepend(fifo, &job->queue);
+    } else {
+        list_append(fifo, &job->queue);
+    }
+}
+
+static void
+lane_put(struct engine *engine, struct job *job)
+{
+    struct method *method = job->method;
+    struct level *level = &method->levels[job->priority];
+    struct lane *lane = lane_for(engine, job);
+
+    if (lane_is_empty(lane)) {
+        if (level->spare == lane) {
+            level->spare = NULL;
+        }
+        lane->deficit = 0;
+        list_append(&level->lanes, &lane->ring);
+        method->level_mask |= 1u << job->priority;
+    }
+    if (job->is_retry) {
+        if (list_is_empty(&lane->retries)) {
+            list_append(&level->retry_lanes, &lane->retry_ring);
+            method->retry_mask |= 1u << job->priority;
+        }
+        join(&lane->retries, job);
+        method->waiting_retries++;
+    } else {
+        join(&lane->first, job);
+    }
+    job->lane = lane;
+}
+
+static void
+lane_remove(struct engine *engine, struct job *job)
+{
+    struct method *method = job->method;
+    struct level *level = &method->levels[job->priority];
+    struct lane *lane = job->lane;
+
+    list_remove(&job->queue);
+    job->lane = NULL;
+    if (job->is_retry) {
+        method->waiting_retries--;
+        if (list_is_empty(&lane->retries)) {
+            list_remove(&lane->retry_ring);
+        }
+        if (list_is_empty(&level->retry_lanes)) {
+            method->retry_mask &= ~(1u << job->priority);
+        }
+    }
+    if (!lane_is_empty(lane)) {
+        return;
+    }
+    list_remove(&lane->ring);
+    if (list_is_empty(&level->lanes)) {
+        method->level_mask &= ~(1u << job->priority);
+    }
+    if (level->spare != NULL) {
+        lane_free(engine, level->spare);
+    }
+    level->spare = lane;
+}
+
+/* ---- Which is next ----------------------------------------------------- */
+
+static uint32_t
+highest_bit(uint32_t mask)
+{
+    return 31u - (uint32_t)__builtin_clz(mask);
+}
+
+/* Among the priorities of `mask`, the one whose turn it is: downwards. */
+static uint32_t
+lower_turn(const struct method *method, uint32_t mask)
+{
+    uint32_t below = mask & ((1u << (method->lower_next + 1)) - 1u);
+
+    return highest_bit(below != 0 ? below : mask);
+}
+
+/*
+ * The lower share falls due one grant before the retry share: when both are
+ * due one of them still has a grant to wait.
+ */
+static bool
+lower_is_due(const struct method *method, uint32_t lower)
+{
+    return lower != 0 && method->since_lower >= GRANTS_SHARED - 2;
+}
+
+static bool
+retry_is_due(const struct method *method)
+{
+    return method->waiting_retries > 0 &&
+           method->since_retry >= GRANTS_SHARED - 1;
+}
+
+static struct job *
+job_of(struct list *queue)
+{
+    return container_of(queue, struct job, queue);
+}
+
+/* The first retry of the lane whose turn it is among those with retries. */
+static struct job *
+next_retry(const struct method *method, uint32_t lower)
+{
+    uint32_t mask = method->retry_mask;
+
+    /* One grant may do for both shares. */
+    if (method->since_lower >= GRANTS_SHARED - 2 && (mask & lower) != 0) {
+        mask &= lower;
+    }
+    const struct level *level = &method->levels[highest_bit(mask)];
+    const struct lane *lane = container_of(list_first(&level->retry_lanes),
+                                           struct lane, retry_ring);
+
+    return job_of(list_first(&lane->retries));
+}
+
+struct job *
+queue_next(const struct method *method)
+{
+    if (method->level_mask == 0) {
+        return NULL;
+    }
+    uint32_t top = highest_bit(method->level_mask);
+    uint32_t lower = method->level_mask & ~(1u << top);
+
+    if (retry_is_due(method)) {
+        return next_retry(method, lower);
+    }
+    if (lower_is_due(method, lower)) {
+        top = lower_turn(method, lower);
+    }
+    const struct level *level = &method->levels[top];
+    const struct lane *lane = container_of(list_first(&level->lanes),
+                                           struct lane, ring);
+
+    return job_of(list_is_empty(&lane->first) ? list_first(&lane->retries)
+                                              : list_first(&lane->first));
+}
+
+/* ---- Shares ------------------------------------------------------------ */
+
+static void
+count_shares(struct method *method, const struct job *job)
+{
+    uint32_t top = highest_bit(method->level_mask);
+    uint32_t lower = method->level_mask & ~(1u << top);
+
+    if (job->is_retry || method->waiting_retries == 0) {
+        method->since_retry = 0;
+    } else {
+        method->since_retry++;
+    }
+    if (job->priority != top) {
+        method->since_lower = 0;
+        method->lower_next = job->priority == 0 ? PRIORITY_COUNT - 1
+                                                : job->priority - 1u;
+    } else if (lower == 0) {
+        method->since_lower = 0;
+    } else {
+        method->since_lower++;
+    }
+}
+
+/* Charges the lane; when its share of the round is used up, the next one. */
+static void
+count_turn(struct lane *lane, struct level *level, bool is_retry)
+{
+    if (lane->deficit <= 0) {
+        lane->deficit += (int32_t)lane->tenant->weight;
+    }
+    lane->deficit--;
+    if (lane->deficit <= 0) {
+        list_remove(&lane->ring);
+        list_append(&level->lanes, &lane->ring);
+    }
+    if (is_retry) {
+        list_remove(&lane->retry_ring);
+        list_append(&level->retry_lanes, &lane->retry_ring);
+    }
+}
+
+void
+queue_grant(struct engine *engine, struct job *job)
+{
+    if (job->lane != NULL) {
+        count_shares(job->method, job);
+        count_turn(job->lane, &job->method->levels[job->priority],
+                   job->is_retry);
+    }
+    queue_remove(engine, job);
+}
+
+/* ---- In and out -------------------------------------------------------- */
+
+void
+queue_put(struct engine *engine, struct job *job)
+{
+    struct method *method = job->method;
+
+    redial_assert(!job->waiting);
+    job->waiting = true;
+    job->is_retry = job->attempts_charged > 0;
+    if (job->suspect) {
+        join(&method->suspects, job);
+    } else {
+        lane_put(engine, job);
+    }
+    list_append(&method->ages, &job->age);
+    method->waiting++;
+    job->waiting_since_ms = engine->now.mono.ms;
+    engine->shown[job->state]--;
+    engine->shown[JOB_READY]++;
+    dispatch_update(engine, method);
+}
+
+void
+queue_remove(struct engine *engine, struct job *job)
+{
+    struct method *method = job->method;
+
+    if (!job->waiting) {
+        return;
+    }
+    job->waiting = false;
+    if (job->lane != NULL) {
+        lane_remove(engine, job);
+    } else {
+        list_remove(&job->queue);
+    }
+    list_remove(&job->age);
+    method->waiting--;
+    engine->shown[JOB_READY]--;
+    engine->shown[job->state]++;
+    dispatch_update(engine, method);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/core/submit.h"
+
+#include "server/core/apply.h"
+#include "server/core/emit.h"
+#include "server/core/flow.h"
+#include "server/core/keys.h"
+#include "server/core/life.h"
+#include "server/core/names.h"
+#include "server/core/outcome.h"
+#include "server/core/uuid.h"
+
+#include <string.h>
+
+/* ---- Checks ------------------------------------------------------------ */
+
+static bool
+names_are_valid(struct engine *engine, const struct engine_submit *submit)
+{
+    if (submit->service.len == 0 || submit->service.len > NAME_BYTES_MAX) {
+        return outcome_invalid(engine, "service: 1 to 128 bytes");
+    }
+    if (submit->method.len == 0 || submit->method.len > NAME_BYTES_MAX) {
+        return outcome_invalid(engine, "method: 1 to 128 bytes");
+    }
+    if (submit->tenant.len > NAME_BYTES_MAX) {
+        return outcome_invalid(engine, "tenant: at most 128 bytes");
+    }
+    if (submit->correlation.len > NAME_BYTES_MAX) {
+        return outcome_invalid(engine, "correlation_id: at most 128 bytes");
+    }
+    if (submit->key.len > NAME_BYTES_MAX) {
+        return outcome_invalid(engine, "key: at most 128 bytes");
+    }
+    if ((submit->key.len > 0) != key_is_set(submit->key_hash)) {
+        return outcome_invalid(engine, "key: without its hash");
+    }
+    return true;
+}
+
+static bool
+numbers_are_valid(struct engine *engine, const struct engine_submit *submit)
+{
+    static const uint8_t no_id[16];
+
+    if (memcmp(submit->id.bytes, no_id, sizeof(no_id)) == 0) {
+        return outcome_invalid(engine, "id: all zero");
+    }
+    if (submit->priority >= PRIORITY_COUNT) {
+        return outcome_invalid(engine, "priority: 0 to 9");
+    }
+    if ((uint32_t)submit->idempotency > IDEMPOTENCY_NO) {
+        return outcome_invalid(engine, "idempotent: not one of its values");
+    }
+    if (submit->not_before_ms > (uint64_t)DURATION_MS_MAX) {
+        return outcome_invalid(engine, "not_before_ms: too far away");
+    }
+    if (submit->deadline_ms > (uint64_t)DURATION_MS_MAX) {
+        return outcome_invalid(engine, "deadline_ms: too far away");
+    }
+    if (submit->queue_ttl_ms > (uint64_t)DURATION_MS_MAX) {
+        return outcome_invalid(engine, "queue_ttl_ms: too far away");
+    }
+    if (submit->attempt_timeout_ms > (uint64_t)DURATION_MS_MAX) {
+        return outcome_invalid(engine, "attempt_timeout_ms: too long");
+    }
+    return true;
+}
+
+/* ---- The same job again ------------------------------------------------ */
+
+static void
+answer_with(struct engine *engine, struct job_id id, const struct job *job)
+{
+    struct engine_result *result = &engine->out->result;
+
+    result->job = id;
+    if (job != NULL) {
+        result->slot = job->slot;
+        result->state = job->waiting ? (int)JOB_READY : (int)job->state;
+    }
+}
+
+/* True when the id or the key is known and the answer given. */
+static bool
+is_repeat(struct engine *engine, const struct engine_submit *submit)
+{
+    const struct job *job = job_by_id(engine, submit->id);
+    struct job_id id = submit->id;
+
+    if (job == NULL) {
+        if (submit->key.len == 0) {
+            return false;
+        }
+        const struct key_entry *entry = keys_find(engine, submit->key_hash);
+
+        if (entry == NULL) {
+            return false;
+        }
+        id = entry->job;
+        if (memcmp(entry->content_hash, submit->content_hash, 16) != 0) {
+            outcome_refuse(engine, REDIAL_ALREADY_EXISTS, "KEY_REUSED",
+                           "the key belongs to a job with other content");
+            engine->out->result.job = id;
+            engine->refused_submits++;
+            return true;
+        }
+        job = job_by_id(engine, id);
+    }
+    engine->duplicate_submits++;
+    engine->out->result.deduplicated = true;
+    answer_with(engine, id, job);
+    return true;
+}
+
+/* ---- Room -------------------------------------------------------------- */
+
+static bool
+refuse(struct engine *engine, const char *reason, const char *message)
+{
+    outcome_refuse(engine, REDIAL_RESOURCE_EXHAUSTED, reason, message);
+    engine->out->result.retry_after_ms = flow_retry_after_ms(engine);
+    return false;
+}
+
+static bool
+has_room(struct engine *engine, const struct engine_submit *submit)
+{
+    if (engine->draining) {
+        outcome_refuse(engine, REDIAL_UNAVAILABLE, "DRAINING",
+                       "this gateway is going away");
+        engine->out->result.retry_after_ms = RETRY_AFTER_MIN_MS;
+        return false;
+    }
+    if (slab_left(&engine->jobs) == 0) {
+        return refuse(engine, "JOBS_FULL", "too many live jobs");
+    }
+    if (engine->payload_bytes > engine->limits.payload_bytes_max ||
+        submit->payload_bytes >
+            engine->limits.payload_bytes_max - engine->payload_bytes) {
+        return refuse(engine, "PAYLOAD_BYTES_FULL",
+                      "the payloads of live jobs take too much room");
+    }
+    if (submit->key.len > 0 && keys_is_full(engine)) {
+        return refuse(engine, "KEY_TABLE_FULL", "too many keys are kept");
+    }
+    return true;
+}
+
+/* ---- Acceptance -------------------------------------------------------- */
+
+static uint64_t
+tighter(uint64_t policy_ms, uint64_t job_ms)
+{
+    if (policy_ms == 0 || (job_ms != 0 && job_ms < policy_ms)) {
+        return job_ms;
+    }
+    return policy_ms;
+}
+
+/* A correlation id that says no more than the job's own id is left out. */
+static struct text
+own_correlation(const struct engine_submit *submit)
+{
+    struct job_id id;
+
+    if (uuid_parse(submit->correlation, &id) &&
+        memcmp(&id, &submit->id, sizeof(id)) == 0) {
+        return (struct text){0};
+    }
+    return submit->correlation;
+}
+
+static struct job *
+accept(struct engine *engine, const struct engine_submit *submit,
+       const struct known *known)
+{
+    struct record *record = emit_begin(engine, EVENT_JOB_ACCEPTED, NULL);
+
+    record->job_seq = 1;
+    record->job = submit->id;
+    record->correlation = own_correlation(submit);
+    record->tenant = submit->tenant;
+    record->service = submit->service;
+    record->method = submit->method;
+    record->key = submit->key;
+    record->traceparent = submit->traceparent;
+    record->priority = submit->priority;
+    record->idempotency = submit->idempotency;
+    record->not_before_ms = submit->not_before_ms;
+    record->deadline_ms = tighter(known->method->policy->deadline_ms,
+                                  submit->deadline_ms);
+    record->queue_ttl_ms = submit->queue_ttl_ms;
+    record->max_attempts = submit->max_attempts;
+    record->attempt_timeout_ms = submit->attempt_timeout_ms;
+    record->payload_bytes = submit->payload_bytes;
+    memcpy(record->key_hash, submit->key_hash, sizeof(record->key_hash));
+    if (submit->key.len > 0) {
+        memcpy(record->content_hash, submit->content_hash,
+               sizeof(record->content_hash));
+    }
+    record->decision.policy_version = engine->policy->version;
+    record->attachment = ATTACHMENT_PAYLOAD;
+    struct job *job = emit_end(engine, record, known);
+
+    job->accepted_ms = engine->now.mono.ms;
+    return job;
+}
+
+static void
+schedule(struct engine *engine, struct job *job)
+{
+    struct record *record = emit_begin(engine, EVENT_JOB_SCHEDULED, job);
+    int64_t delay_ms = duration_ms(job->not_before_ms);
+
+    record->decision = job_decide(engine, job, RULE_SCHEDULED);
+    record->decision.delay_source = DELAY_NOT_BEFORE;
+    record->decision.delay_ms = (uint64_t)delay_ms;
+    record->decision.until_wall_ms = engine->now.wall.ms + delay_ms;
+    emit_end_job(engine, record, job);
+    job->until_ms = engine->now.mono.ms + delay_ms;
+    job_arm(engine, job);
+}
+
+void
+submit_take(struct engine *engine, const struct engine_submit *submit)
+{
+    if (!names_are_valid(engine, submit) ||
+        !numbers_are_valid(engine, submit)) {
+        engine->refused_submits++;
+        return;
+    }
+    if (is_repeat(engine, submit)) {
+        return;
+    }
+    if (!has_room(engine, submit)) {
+        engine->refused_submits++;
+        return;
+    }
+    struct known known = {
+        .method = method_intern(engine, submit->service, submit->method),
+        .tenant = tenant_intern(engine, submit->tenant),
+        .is_new = true,
+    };
+
+    if (known.method == NULL || known.tenant == NULL) {
+        engine->refused_submits++;
+        refuse(engine, known.method == NULL ? "METHODS_FULL" : "TENANTS_FULL",
+               "too many different names are in use");
+        return;
+    }
+    struct job *job = accept(engine, submit, &known);
+
+    if (submit->not_before_ms > 0) {
+        schedule(engine, job);
+    } else {
+        job_enqueue(engine, job);
+    }
+    answer_with(engine, job->id, job);
+}
+
+void
+submit_cancel(struct engine *engine, struct job_id id, struct text reason)
+{
+    struct job *job = job_by_id(engine, id);
+    struct engine_result *result = &engine->out->result;
+
+    if (job == NULL) {
+        outcome_refuse(engine, REDIAL_NOT_FOUND, "UNKNOWN_JOB",
+                       "no live job has this id");
+        return;
+    }
+    result->job = id;
+    result->slot = job->slot;
+    result->state = job->state;
+    if (job_state_is_final((enum job_state)job->state) ||
+        job_end_if_over(engine, job)) {
+        return;
+    }
+    result->state = JOB_CANCELLED;
+    result->changed = true;
+    job_finish(engine, job,
+               &(struct job_end){
+                   .event = EVENT_JOB_CANCELLED,
+                   .code = REDIAL_CANCELLED,
+                   .reason = text_of(rule_name(RULE_CANCELLED)),
+                   .text = reason,
+                   .decision = job_decide(engine, job, RULE_CANCELLED),
+               });
+}

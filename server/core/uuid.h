@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Job ids in their written form: 8-4-4-4-12 hexadecimal digits. */
+#ifndef REDIAL_SERVER_CORE_UUID_H
+#define REDIAL_SERVER_CORE_UUID_H
+
+#include "server/core/text.h"
+
+enum { UUID_TEXT_BYTES = 36 };
+
+/* False, with *ret_id untouched, when the text is not an id. Any case. */
+bool
+uuid_parse(struct text text, struct job_id *ret_id);
+
+#endif
