@@ -2,30 +2,14 @@
 #include "server/app/mailboxes.h"
 
 #include "server/app/gateway.h"
+#include "server/app/mail.h"
 #include "server/base/check.h"
 
 #include <stdlib.h>
 
 enum {
-    FIELD_ASSIGNMENT = 1, /* of PollResponse */
-    FIELD_STOP = 2,
     /* What the rest of an answer may take beside assignments. */
     ANSWER_BYTES_MAX = WIRE_FRAME_BYTES_MAX - 65536,
-};
-
-enum mail_kind {
-    MAIL_ASSIGNMENT,
-    MAIL_STOP,
-};
-
-struct mail {
-    struct list link;
-    struct mailbox *mailbox;
-    enum mail_kind kind;
-    uint64_t serial; /* of the batch that decided it */
-    struct engine_command command;
-    struct ask *ask;     /* its payload is being read */
-    struct bytes packed; /* with field number */
 };
 
 bool
@@ -41,15 +25,6 @@ mailboxes_init(struct mailboxes *mailboxes, uint32_t workers_max)
     map_init(&mailboxes->by_worker, mailboxes->map_memory, 8, workers_max,
              (struct hash_key){{0, 0}});
     return true;
-}
-
-static void
-mail_free(struct mail *mail)
-{
-    list_remove(&mail->link);
-    asks_forget(mail->ask);
-    bytes_fini(&mail->packed);
-    free(mail);
 }
 
 static void
@@ -128,8 +103,8 @@ mailbox_new(struct gateway *gateway, uint64_t worker)
     return mailbox;
 }
 
-static void
-mark_dirty(struct mailbox *mailbox)
+void
+mailbox_mark(struct mailbox *mailbox)
 {
     if (!list_is_linked(&mailbox->dirty)) {
         list_append(&mailbox->gateway->mailboxes.dirty, &mailbox->dirty);
@@ -212,7 +187,7 @@ mailbox_park(struct mailbox *mailbox, struct rpc_call *call, bool must_answer,
     rpc_call_set_owner(call, mailbox);
     rpc_call_on_close(call, poll_closed);
     parking_add(mailbox->gateway, &mailbox->parked, deadline, poll_due);
-    mark_dirty(mailbox);
+    mailbox_mark(mailbox);
 }
 
 void
@@ -279,9 +254,8 @@ collect(struct mailbox *mailbox, struct bytes *body)
     return count;
 }
 
-/* Answers the Poll if it may be and there is reason to. */
-static void
-deliver(struct mailbox *mailbox)
+void
+mailbox_deliver(struct mailbox *mailbox)
 {
     struct gateway *gateway = mailbox->gateway;
     struct bytes body;
@@ -322,7 +296,7 @@ mailboxes_deliver(struct gateway *gateway)
     list_foreach_safe(link, &gateway->mailboxes.dirty) {
         struct mailbox *mailbox = container_of(link, struct mailbox, dirty);
 
-        deliver(mailbox);
+        mailbox_deliver(mailbox);
         if (!has_unreleased(mailbox)) {
             list_remove(&mailbox->dirty);
         }
@@ -342,130 +316,6 @@ mailboxes_need_serial(const struct gateway *gateway, uint64_t serial)
         }
     }
     return false;
-}
-
-/* ---- Mail -------------------------------------------------------------- */
-
-static struct mail *
-mail_new(struct gateway *gateway, const struct engine_command *command,
-         enum mail_kind kind)
-{
-    struct mailbox *mailbox = mailbox_find(gateway, command->worker);
-    struct mail *mail;
-
-    if (mailbox == NULL) {
-        return NULL;
-    }
-    mail = calloc(1, sizeof(*mail));
-    if (mail == NULL) {
-        return NULL;
-    }
-    mail->mailbox = mailbox;
-    mail->kind = kind;
-    mail->serial = pipeline_serial(gateway);
-    mail->command = *command;
-    bytes_init(&mail->packed, WIRE_FRAME_BYTES_MAX);
-    list_append(&mailbox->mail, &mail->link);
-    mark_dirty(mailbox);
-    return mail;
-}
-
-void
-mailboxes_stop(struct gateway *gateway, const struct engine_command *command)
-{
-    struct mail *mail = mail_new(gateway, command, MAIL_STOP);
-
-    if (mail != NULL) {
-        codec_put_token(&mail->packed, FIELD_STOP, &command->token);
-    }
-}
-
-static bool
-pack_assignment(struct gateway *gateway, struct mail *mail, const void *bytes,
-                size_t len)
-{
-    struct content content;
-    struct job_view view;
-    char scratch[ENGINE_VIEW_BYTES];
-
-    if (!content_read(bytes, len, &content) ||
-        !engine_view(gateway->engine, mail->command.slot, scratch, &view)) {
-        return false;
-    }
-    codec_put_assignment(&mail->packed, FIELD_ASSIGNMENT, &mail->command, &view,
-                         &content);
-    return !mail->packed.failed;
-}
-
-/* The worker never sees it: the engine takes the attempt back. */
-static void
-return_unsent(struct gateway *gateway, struct mail *mail)
-{
-    struct engine_input input = {
-        .type = ENGINE_UNSENT,
-        .unsent = mail->command.token,
-    };
-
-    mail_free(mail);
-    pipeline_step(gateway, &input, (struct text){NULL, 0});
-}
-
-static void
-payload_read(struct gateway *gateway, void *ctx,
-             const struct store_answer *answer)
-{
-    struct mail *mail = ctx;
-    uint32_t slot = engine_find(gateway->engine, mail->command.token.job);
-
-    mail->ask = NULL;
-    if (answer->status != STORE_OK || slot != mail->command.slot ||
-        !pack_assignment(gateway, mail, answer->bytes, answer->byte_count)) {
-        log_job(LOG_PAYLOAD_LOST, mail->command.token.job,
-                store_status_text(answer->status));
-        return_unsent(gateway, mail);
-        return;
-    }
-    mark_dirty(mail->mailbox);
-    deliver(mail->mailbox);
-}
-
-static bool
-read_payload(struct gateway *gateway, struct mail *mail)
-{
-    const struct content_slot *slot =
-        &gateway->contents.slots[mail->command.slot];
-    struct store_request request = {
-        .type = STORE_PAYLOAD,
-        .job = mail->command.token.job,
-        .payload.accepted_seq = slot->accepted_seq,
-        .payload.last_seq = mail->command.token.fence,
-    };
-
-    mail->ask = asks_post(gateway, &request, payload_read, mail);
-    return mail->ask != NULL;
-}
-
-void
-mailboxes_assign(struct gateway *gateway, const struct engine_command *command)
-{
-    struct mail *mail = mail_new(gateway, command, MAIL_ASSIGNMENT);
-    struct text content = contents_get(gateway, command->slot);
-    bool packed;
-
-    if (mail == NULL) {
-        /* No memory: the lease ends, and the attempt is free. */
-        log_job(LOG_OUT_OF_MEMORY, command->token.job, NULL);
-        return;
-    }
-    if (content.len > 0) {
-        packed = pack_assignment(gateway, mail, content.at, content.len);
-        redial_assert(packed);
-        return;
-    }
-    if (!read_payload(gateway, mail)) {
-        log_job(LOG_PAYLOAD_LOST, command->token.job, "the store is busy");
-        mail_free(mail);
-    }
 }
 
 void
@@ -510,7 +360,7 @@ mailbox_closed(struct gateway *gateway, struct mailbox *mailbox)
         struct mail *mail = container_of(link, struct mail, link);
 
         if (mail->kind == MAIL_ASSIGNMENT) {
-            return_unsent(gateway, mail);
+            mail_return(gateway, mail);
         } else {
             mail_free(mail);
         }
