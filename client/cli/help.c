@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/cli/help.h"
+
+#include <string.h>
+
+#define COLUMNS_MAX 79
+
+/*
+ * Words, broken where the line would be too long; the cursor is at `column`,
+ * further lines begin at `indent`.
+ */
+static void
+add_wrapped(struct text *text, const char *words, size_t column, size_t indent)
+{
+    while (*words != '\0') {
+        size_t len = strcspn(words, " ");
+
+        if (column > indent && column + 1 + len > COLUMNS_MAX) {
+            text_add(text, "\n");
+            text_add_spaces(text, indent);
+            column = indent;
+        } else if (column > indent) {
+            text_add(text, " ");
+            column++;
+        }
+        text_addf(text, "%.*s", (int)len, words);
+        column += len;
+        words += len;
+        words += *words == ' ' ? 1 : 0;
+    }
+    text_add(text, "\n");
+}
+
+/* Two columns: a name and what it means. */
+static void
+add_row(struct text *text, const char *name, const char *meaning, size_t indent)
+{
+    size_t len = 2 + strlen(name);
+
+    text_addf(text, "  %s", name);
+    if (len + 2 > indent) {
+        text_add(text, "\n");
+        len = 0;
+    }
+    text_add_spaces(text, indent - len);
+    add_wrapped(text, meaning, indent, indent);
+}
+
+void
+help_add_overview(struct text *text)
+{
+    char number[8];
+
+    text_add(text, "Usage: redial VERB [WORD]... [OPTION]...\n"
+                   "\n"
+                   "Hands jobs to a Redial gateway, follows them, asks it how "
+                   "it is.\n"
+                   "\n"
+                   "Verbs:\n");
+    for (size_t i = 0; i < verb_count; i++) {
+        add_row(text, verbs[i].name, verbs[i].summary, 14);
+    }
+    text_add(text, "\n"
+                   "redial VERB --help explains one of them.\n"
+                   "\n"
+                   "The gateway is looked for at --address, then at "
+                   "REDIAL_ADDRESS, then at its\n"
+                   "default socket for tools.\n"
+                   "\n"
+                   "Exit codes:\n");
+    for (size_t i = 0; i < exit_meaning_count; i++) {
+        struct text name = {.at = NULL};
+
+        text_addf(&name, "%d", (int)exit_meanings[i].code);
+        (void)strncpy(number, text_string(&name), sizeof(number) - 1);
+        number[sizeof(number) - 1] = '\0';
+        text_fini(&name);
+        add_row(text, number, exit_meanings[i].meaning, 14);
+    }
+}
+
+static void
+add_option(struct text *text, const struct option_row *row)
+{
+    struct text name = {.at = NULL};
+
+    if (row->letter != 0) {
+        text_addf(&name, "-%c, ", row->letter);
+    } else {
+        text_add(&name, "    ");
+    }
+    text_addf(&name, "--%s", row->name);
+    if (row->kind != OPTION_FLAG) {
+        text_addf(&name, " %s",
+                  strlen(row->value) <= 16 ? row->value : "WORD");
+    }
+    add_row(text, text_string(&name), row->sentence, 30);
+    if (row->kind == OPTION_WORD && strlen(row->value) > 16) {
+        text_add_spaces(text, 30);
+        for (const char *word = row->value; *word != '\0'; word++) {
+            text_addf(text, "%s%c", *word == '|' ? " " : "", *word);
+        }
+        text_add(text, "\n");
+    }
+    text_fini(&name);
+}
+
+static void
+add_options(struct text *text, const char *title, uint64_t set)
+{
+    if (set == 0) {
+        return;
+    }
+    text_addf(text, "\n%s:\n", title);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if ((set >> i & 1) != 0) {
+            add_option(text, &option_rows[i]);
+        }
+    }
+}
+
+static void
+add_examples(struct text *text, const char *examples)
+{
+    text_add(text, "\nExamples:\n");
+    while (*examples != '\0') {
+        size_t len = strcspn(examples, "\n");
+
+        text_addf(text, "  %.*s\n", (int)len, examples);
+        examples += len + 1;
+    }
+}
+
+void
+help_add_verb(struct text *text, const struct verb *verb)
+{
+    text_addf(text, "Usage: redial %s%s%s [OPTION]...\n\n%s.\n", verb->name,
+              verb->words[0] != '\0' ? " " : "", verb->words, verb->summary);
+    if (verb->details[0] != '\0') {
+        text_addf(text, "\n%s", verb->details);
+    }
+    add_options(text, "Options", verb->options);
+    add_options(text, "Options of every verb", VERB_COMMON);
+    add_examples(text, verb->examples);
+}
+
+/* ---- Completion --------------------------------------------------------- */
+
+static void
+add_bash_options(struct text *text, uint64_t set)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if ((set >> i & 1) != 0) {
+            text_addf(text, " --%s", option_rows[i].name);
+        }
+    }
+}
+
+/* Options whose value can be completed: files, and one of several words. */
+static void
+add_bash_values(struct text *text)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (row->kind == OPTION_FILE) {
+            text_addf(text,
+                      "    --%s)\n"
+                      "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
+                      "        return ;;\n",
+                      row->name);
+        } else if (row->kind == OPTION_WORD) {
+            text_addf(text, "    --%s)\n        words=\"", row->name);
+            for (const char *c = row->value; *c != '\0'; c++) {
+                text_addf(text, "%c", *c == '|' ? ' ' : *c);
+            }
+            text_add(text, "\"\n"
+                           "        COMPREPLY=($(compgen -W \"$words\" -- "
+                           "\"$word\"))\n"
+                           "        return ;;\n");
+        }
+    }
+}
+
+static void
+add_bash_verbs(struct text *text)
+{
+    for (size_t i = 0; i < verb_count; i++) {
+        text_addf(text, "    %s) words=\"", verbs[i].name);
+        add_bash_options(text, verbs[i].options);
+        text_add(text, "\" ;;\n");
+    }
+}
+
+static void
+add_bash_verb_names(struct text *text)
+{
+    text_add(text, "    local verbs=\"");
+    for (size_t i = 0; i < verb_count; i++) {
+        text_addf(text, "%s%s", i > 0 ? " " : "", verbs[i].name);
+    }
+    text_add(text, "\"\n");
+}
+
+void
+help_add_bash(struct text *text)
+{
+    text_add(text,
+             "# SPDX-License-Identifier: Apache-2.0\n"
+             "# Completion of redial for bash. Made by: redial completion "
+             "bash\n"
+             "_redial() {\n"
+             "    local word=${COMP_WORDS[COMP_CWORD]}\n"
+             "    local before=${COMP_WORDS[COMP_CWORD - 1]}\n"
+             "    local verb= words= i\n");
+    add_bash_verb_names(text);
+    text_add(text, "    COMPREPLY=()\n"
+                   "    case $before in\n");
+    add_bash_values(text);
+    text_add(text, "    esac\n"
+                   "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+                   "        if [[ \" $verbs \" == *\" ${COMP_WORDS[i]} \"* ]]; "
+                   "then\n"
+                   "            verb=${COMP_WORDS[i]}\n"
+                   "            break\n"
+                   "        fi\n"
+                   "    done\n"
+                   "    case $verb in\n");
+    add_bash_verbs(text);
+    text_add(text, "    esac\n"
+                   "    if [[ $word == -* ]]; then\n"
+                   "        words+=\"");
+    add_bash_options(text, VERB_COMMON);
+    text_add(text, "\"\n"
+                   "    elif [[ -z $verb || $verb == help ]]; then\n"
+                   "        words=$verbs\n"
+                   "    elif [[ $verb == completion ]]; then\n"
+                   "        words=bash\n"
+                   "    else\n"
+                   "        words=\n"
+                   "    fi\n"
+                   "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+                   "}\n"
+                   "complete -F _redial redial\n");
+}
