@@ -412,17 +412,32 @@ group_memory(const struct store_group *group)
            group->capacity * sizeof(*group->entries);
 }
 
+static void
+shrink_bytes(struct bytes *bytes)
+{
+    if (bytes->len > 0 && bytes->capacity - bytes->len > bytes->len / 4) {
+        uint8_t *at = realloc(bytes->at, bytes->len);
+
+        if (at != NULL) {
+            bytes->at = at;
+            bytes->capacity = bytes->len;
+        }
+    }
+}
+
 void
 group_shrink(struct store_group *group)
 {
     bytes_fini(&group->work);
-    if (group->bytes.len > 0 &&
-        group->bytes.capacity - group->bytes.len > group->bytes.len / 4) {
-        uint8_t *at = realloc(group->bytes.at, group->bytes.len);
+    shrink_bytes(&group->bytes);
+    shrink_bytes(&group->marks);
+    if (group->count > 0 && group->capacity - group->count > group->count / 4) {
+        struct store_entry *entries =
+            realloc(group->entries, group->count * sizeof(*entries));
 
-        if (at != NULL) {
-            group->bytes.at = at;
-            group->bytes.capacity = group->bytes.len;
+        if (entries != NULL) {
+            group->entries = entries;
+            group->capacity = group->count;
         }
     }
 }
