@@ -332,7 +332,9 @@ keep_group(struct memory *memory, struct store_group *group)
         }
     }
     group_shrink(group);
-    memory->bytes += group_memory(group);
+    if (group->count > 0) {
+        memory->bytes += group_memory(group);
+    }
     return STORE_OK;
 }
 
