@@ -175,8 +175,9 @@ add_named(struct await *await, const char **ret_problem)
     }
     for (size_t i = 0; i < request->n_keys; i++) {
         memset(&id, 0, sizeof(id));
-        codec_key_hash(&await->gateway->hash_keys, text_of(request->tenant),
-                       text_of(request->keys[i]), hash);
+        codec_key_hash(&await->gateway->rules.hash_keys,
+                       text_of(request->tenant), text_of(request->keys[i]),
+                       hash);
         await->unknown[await->count] = !engine_find_key(await->gateway->engine,
                                                         hash, &id);
         (void)add(await, id, request->keys[i]);

@@ -52,7 +52,7 @@ struct gateway {
     void *engine_memory;
     struct engine *engine;
     struct engine_outbox out;
-    struct codec_hash_keys hash_keys;
+    struct codec_rules rules;
 
     /* The log. */
     struct store *store;

@@ -191,7 +191,8 @@ service_find(struct gateway *gateway, const char *id, const char *key,
         *ret_problem = "give an id or a key";
         return false;
     }
-    codec_key_hash(&gateway->hash_keys, text_of(tenant), text_of(key), hash);
+    codec_key_hash(&gateway->rules.hash_keys, text_of(tenant), text_of(key),
+                   hash);
     return engine_find_key(gateway->engine, hash, ret_id);
 }
 

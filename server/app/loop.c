@@ -174,6 +174,8 @@ turn(struct gateway *gateway)
     hosts_run(gateway);
     retention_run(gateway);
     look_at_disk(gateway);
+    /* Again: an ephemeral store answers at once and wakes nobody. */
+    asks_run(gateway);
     waiters_run(gateway);
     pipeline_end_turn(gateway);
     contents_trim(gateway);

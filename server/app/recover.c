@@ -143,9 +143,9 @@ derive_hash_keys(struct gateway *gateway)
         memcpy(digits, gateway->recovered.epoch + 2 * i, 2);
         bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
     }
-    gateway->hash_keys.key = hash_key_from_bytes(bytes);
+    gateway->rules.hash_keys.key = hash_key_from_bytes(bytes);
     bytes[0] ^= 0xff;
-    gateway->hash_keys.content = hash_key_from_bytes(bytes);
+    gateway->rules.hash_keys.content = hash_key_from_bytes(bytes);
 }
 
 static void

@@ -76,6 +76,21 @@ build_engine(struct gateway *gateway)
     return true;
 }
 
+static struct codec_limits
+codec_limits_of(const struct config *config)
+{
+    return (struct codec_limits){
+        .payload_bytes_max = config->limits_payload_bytes_max,
+        .result_bytes_max = config->limits_result_bytes_max,
+        .text_bytes_max = config->limits_text_bytes_max,
+        .metadata_bytes_max = config->limits_metadata_bytes_max,
+        .metadata_max = config->limits_metadata_max,
+        .name_bytes_max = config->limits_name_bytes_max,
+        .service_bytes_max = config->limits_service_bytes_max,
+        .method_bytes_max = config->limits_method_bytes_max,
+    };
+}
+
 static bool
 build_parts(struct gateway *gateway)
 {
@@ -89,6 +104,7 @@ build_parts(struct gateway *gateway)
         .ctx = gateway,
     };
 
+    gateway->rules.limits = codec_limits_of(config);
     asks_init(&gateway->asks);
     watchers_init(&gateway->watchers);
     if (!build_engine(gateway)) {

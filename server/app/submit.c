@@ -177,7 +177,7 @@ submit_one(struct submit *submit, size_t index)
     bool has_id;
 
     job->key = spec->key;
-    job->error.status = codec_submit(spec, &gateway->hash_keys, &input.submit,
+    job->error.status = codec_submit(spec, &gateway->rules, &input.submit,
                                      &has_id, &job->error);
     if (job->error.status != REDIAL_OK) {
         return;
@@ -272,7 +272,7 @@ find_known(struct submit *submit, size_t index, struct job_id *ret_id)
     uint8_t hash[16];
 
     if (spec->key != NULL && spec->key[0] != '\0') {
-        codec_key_hash(&gateway->hash_keys, text_of(spec->tenant),
+        codec_key_hash(&gateway->rules.hash_keys, text_of(spec->tenant),
                        text_of(spec->key), hash);
         if (!engine_find_key(gateway->engine, hash, ret_id)) {
             return false;

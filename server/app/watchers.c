@@ -333,7 +333,7 @@ take_jobs(struct gateway *gateway, struct filter *filter,
     if (from->key == NULL || from->key[0] == '\0') {
         return true;
     }
-    codec_key_hash(&gateway->hash_keys, text_of(from->tenant),
+    codec_key_hash(&gateway->rules.hash_keys, text_of(from->tenant),
                    text_of(from->key), hash);
     if (!engine_find_key(gateway->engine, hash, &id)) {
         *ret_problem = "filter.key is not known";

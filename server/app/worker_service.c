@@ -162,7 +162,8 @@ take_report(struct gateway *gateway, uint64_t worker,
     uint8_t *attached = NULL;
     size_t len = 0;
 
-    if (codec_report(report, worker, &input.report, &error) != REDIAL_OK) {
+    if (codec_report(report, worker, &gateway->rules.limits, &input.report,
+                     &error) != REDIAL_OK) {
         put_ack(acks, ack_field, error.status, NULL, error.text);
         return;
     }

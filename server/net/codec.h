@@ -101,10 +101,31 @@ content_metadata(const uint8_t **at, Redial__V1__Metadata *ret_pair);
 
 /* ---- Agents ------------------------------------------------------------ */
 
+/* What an operator may set below the limits of the wire. */
+struct codec_limits {
+    size_t payload_bytes_max;
+    size_t result_bytes_max;
+    size_t text_bytes_max; /* longer ones are cut */
+    size_t metadata_bytes_max;
+    uint32_t metadata_max;
+    uint32_t name_bytes_max; /* key, correlation id, tenant */
+    uint32_t service_bytes_max;
+    uint32_t method_bytes_max;
+};
+
+/* The limits of the wire (proto/limits.h). */
+void
+codec_limits_default(struct codec_limits *ret_limits);
+
 /* What the keyed hashes of keys and contents are made with. */
 struct codec_hash_keys {
     struct hash_key key;
     struct hash_key content;
+};
+
+struct codec_rules {
+    struct codec_limits limits;
+    struct codec_hash_keys hash_keys;
 };
 
 /*
@@ -112,9 +133,9 @@ struct codec_hash_keys {
  * caller to make. INVALID_ARGUMENT names the field below `path`.
  */
 enum redial_status
-codec_submit(const Redial__V1__JobSpec *spec,
-             const struct codec_hash_keys *keys, struct engine_submit *ret,
-             bool *ret_has_id, struct wire_error *ret_error);
+codec_submit(const Redial__V1__JobSpec *spec, const struct codec_rules *rules,
+             struct engine_submit *ret, bool *ret_has_id,
+             struct wire_error *ret_error);
 
 /* The hash under which the core keeps a key. */
 void
@@ -192,7 +213,8 @@ codec_poll(const Redial__V1__PollRequest *request, struct engine_slots *slots,
 
 enum redial_status
 codec_report(const Redial__V1__AttemptReport *report, uint64_t worker,
-             struct engine_report *ret, struct wire_error *ret_error);
+             const struct codec_limits *limits, struct engine_report *ret,
+             struct wire_error *ret_error);
 
 /* Appends an Assignment as field `field`. */
 void

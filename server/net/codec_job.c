@@ -8,6 +8,21 @@
 
 /* ---- Submit ------------------------------------------------------------ */
 
+void
+codec_limits_default(struct codec_limits *ret_limits)
+{
+    *ret_limits = (struct codec_limits){
+        .payload_bytes_max = WIRE_PAYLOAD_BYTES_MAX,
+        .result_bytes_max = WIRE_RESULT_BYTES_MAX,
+        .text_bytes_max = WIRE_TEXT_BYTES_MAX,
+        .metadata_bytes_max = WIRE_METADATA_BYTES_MAX,
+        .metadata_max = WIRE_METADATA_MAX,
+        .name_bytes_max = WIRE_NAME_BYTES_MAX,
+        .service_bytes_max = WIRE_SERVICE_BYTES_MAX,
+        .method_bytes_max = WIRE_METHOD_BYTES_MAX,
+    };
+}
+
 static enum redial_status
 refuse(struct wire_error *error, const char *field, const char *problem)
 {
@@ -15,65 +30,87 @@ refuse(struct wire_error *error, const char *field, const char *problem)
                           problem);
 }
 
-/* An optional name: absent and empty are the same. */
+/* A name that may be absent, which is the same as empty. */
+struct name_field {
+    const char *field;
+    enum wire_name kind;
+    bool required;
+    uint32_t bytes_max;
+};
+
 static enum redial_status
-take_name(const char *field, enum wire_name kind, const char *value,
+take_name(const struct name_field *rule, const char *value,
           struct text *ret_text, struct wire_error *error)
 {
     const char *problem;
 
     *ret_text = text_of(value);
     if (ret_text->len == 0) {
-        return REDIAL_OK;
+        return rule->required ? refuse(error, rule->field, "is missing")
+                              : REDIAL_OK;
     }
-    problem = wire_name_check(kind, value);
-    return problem == NULL ? REDIAL_OK : refuse(error, field, problem);
+    problem = wire_name_check(rule->kind, value);
+    if (problem != NULL) {
+        return refuse(error, rule->field, problem);
+    }
+    if (ret_text->len > rule->bytes_max) {
+        return wire_error_set(error, REDIAL_INVALID_ARGUMENT,
+                              "%s has %" PRIu32 " bytes; at most %" PRIu32
+                              " are allowed",
+                              rule->field, ret_text->len, rule->bytes_max);
+    }
+    return REDIAL_OK;
 }
 
 static enum redial_status
-take_required(const char *field, enum wire_name kind, const char *value,
-              struct text *ret_text, struct wire_error *error)
+take_names(const Redial__V1__JobSpec *spec, const struct codec_limits *limits,
+           struct engine_submit *ret, struct wire_error *error)
 {
-    if (value == NULL || value[0] == '\0') {
-        return refuse(error, field, "is missing");
+    const struct {
+        struct name_field rule;
+        const char *value;
+        struct text *to;
+    } names[] = {
+        {{"service", WIRE_NAME_SERVICE, true, limits->service_bytes_max},
+         spec->service,
+         &ret->service},
+        {{"method", WIRE_NAME_METHOD, true, limits->method_bytes_max},
+         spec->method,
+         &ret->method},
+        {{"key", WIRE_NAME_WORD, false, limits->name_bytes_max},
+         spec->key,
+         &ret->key},
+        {{"correlation_id", WIRE_NAME_WORD, false, limits->name_bytes_max},
+         spec->correlation_id,
+         &ret->correlation},
+        {{"tenant", WIRE_NAME_WORD, false, limits->name_bytes_max},
+         spec->tenant,
+         &ret->tenant},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        enum redial_status status = take_name(&names[i].rule, names[i].value,
+                                              names[i].to, error);
+
+        if (status != REDIAL_OK) {
+            return status;
+        }
     }
-    return take_name(field, kind, value, ret_text, error);
+    return REDIAL_OK;
 }
 
 static enum redial_status
-take_names(const Redial__V1__JobSpec *spec, struct engine_submit *ret,
-           struct wire_error *error)
-{
-    enum redial_status status;
-
-    status = take_required("service", WIRE_NAME_SERVICE, spec->service,
-                           &ret->service, error);
-    if (status == REDIAL_OK) {
-        status = take_required("method", WIRE_NAME_METHOD, spec->method,
-                               &ret->method, error);
-    }
-    if (status == REDIAL_OK) {
-        status = take_name("key", WIRE_NAME_WORD, spec->key, &ret->key, error);
-    }
-    if (status == REDIAL_OK) {
-        status = take_name("correlation_id", WIRE_NAME_WORD,
-                           spec->correlation_id, &ret->correlation, error);
-    }
-    if (status == REDIAL_OK) {
-        status = take_name("tenant", WIRE_NAME_WORD, spec->tenant, &ret->tenant,
-                           error);
-    }
-    return status;
-}
-
-static enum redial_status
-take_metadata(const Redial__V1__JobSpec *spec, struct engine_submit *ret,
+take_metadata(const Redial__V1__JobSpec *spec,
+              const struct codec_limits *limits, struct engine_submit *ret,
               struct wire_error *error)
 {
     size_t total = 0;
 
-    if (spec->n_metadata > WIRE_METADATA_MAX) {
-        return refuse(error, "metadata", "has more than 32 entries");
+    if (spec->n_metadata > limits->metadata_max) {
+        return wire_error_set(error, REDIAL_INVALID_ARGUMENT,
+                              "metadata has %zu entries; at most %" PRIu32
+                              " are allowed",
+                              spec->n_metadata, limits->metadata_max);
     }
     for (size_t i = 0; i < spec->n_metadata; i++) {
         const Redial__V1__Metadata *pair = spec->metadata[i];
@@ -88,15 +125,18 @@ take_metadata(const Redial__V1__JobSpec *spec, struct engine_submit *ret,
                                              (uint32_t)pair->value.len};
         }
     }
-    if (total > WIRE_METADATA_BYTES_MAX) {
-        return refuse(error, "metadata", "is larger than 8192 bytes");
+    if (total > limits->metadata_bytes_max) {
+        return wire_error_set(error, REDIAL_INVALID_ARGUMENT,
+                              "metadata has %zu bytes; at most %zu are "
+                              "allowed",
+                              total, limits->metadata_bytes_max);
     }
     return REDIAL_OK;
 }
 
 static enum redial_status
-take_content(const Redial__V1__JobSpec *spec, struct engine_submit *ret,
-             struct wire_error *error)
+take_content(const Redial__V1__JobSpec *spec, const struct codec_limits *limits,
+             struct engine_submit *ret, struct wire_error *error)
 {
     size_t payload = spec->payload.len;
     int given = (spec->has_payload ? 1 : 0) +
@@ -113,17 +153,18 @@ take_content(const Redial__V1__JobSpec *spec, struct engine_submit *ret,
     if (spec->payload_json != NULL) {
         payload = strlen(spec->payload_json);
     }
-    if (payload > WIRE_PAYLOAD_BYTES_MAX) {
+    if (payload > limits->payload_bytes_max) {
         return wire_error_set(error, REDIAL_INVALID_ARGUMENT,
-                              "payload has %zu bytes; at most %u are allowed",
-                              payload, WIRE_PAYLOAD_BYTES_MAX);
+                              "payload has %zu bytes; at most %zu are "
+                              "allowed",
+                              payload, limits->payload_bytes_max);
     }
     if (spec->content_type != NULL &&
         strlen(spec->content_type) > WIRE_CONTENT_TYPE_BYTES_MAX) {
         return refuse(error, "content_type", "is longer than 128 bytes");
     }
-    ret->payload_bytes = content_size(spec);
-    return take_metadata(spec, ret, error);
+    ret->payload_bytes = payload;
+    return take_metadata(spec, limits, ret, error);
 }
 
 static enum redial_status
@@ -196,9 +237,9 @@ hash_content(const struct codec_hash_keys *keys,
 }
 
 enum redial_status
-codec_submit(const Redial__V1__JobSpec *spec,
-             const struct codec_hash_keys *keys, struct engine_submit *ret,
-             bool *ret_has_id, struct wire_error *ret_error)
+codec_submit(const Redial__V1__JobSpec *spec, const struct codec_rules *rules,
+             struct engine_submit *ret, bool *ret_has_id,
+             struct wire_error *ret_error)
 {
     struct engine_submit job = {.priority = 0};
     enum redial_status status;
@@ -207,19 +248,19 @@ codec_submit(const Redial__V1__JobSpec *spec,
     if (has_id && !codec_id(spec->id, &job.id)) {
         return refuse(ret_error, "id", "is not a UUID");
     }
-    status = take_names(spec, &job, ret_error);
+    status = take_names(spec, &rules->limits, &job, ret_error);
     if (status == REDIAL_OK) {
         status = take_numbers(spec, &job, ret_error);
     }
     if (status == REDIAL_OK) {
-        status = take_content(spec, &job, ret_error);
+        status = take_content(spec, &rules->limits, &job, ret_error);
     }
     if (status != REDIAL_OK) {
         return status;
     }
     if (job.key.len > 0) {
-        codec_key_hash(keys, job.tenant, job.key, job.key_hash);
-        hash_content(keys, spec, &job, job.content_hash);
+        codec_key_hash(&rules->hash_keys, job.tenant, job.key, job.key_hash);
+        hash_content(&rules->hash_keys, spec, &job, job.content_hash);
     }
     *ret = job;
     *ret_has_id = has_id;

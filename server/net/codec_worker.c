@@ -138,7 +138,8 @@ codec_poll(const Redial__V1__PollRequest *request, struct engine_slots *slots,
 }
 
 static enum redial_status
-take_outcome(const Redial__V1__Outcome *outcome, struct engine_report *ret,
+take_outcome(const Redial__V1__Outcome *outcome,
+             const struct codec_limits *limits, struct engine_report *ret,
              struct wire_error *error)
 {
     ret->reason = text_of(outcome->reason);
@@ -157,22 +158,23 @@ take_outcome(const Redial__V1__Outcome *outcome, struct engine_report *ret,
             return refuse(error, "outcome.reason", problem);
         }
     }
-    if (ret->result_bytes > WIRE_RESULT_BYTES_MAX) {
+    if (ret->result_bytes > limits->result_bytes_max) {
         return wire_error_set(error, REDIAL_INVALID_ARGUMENT,
-                              "outcome.result has %zu bytes; at most %u are "
+                              "outcome.result has %zu bytes; at most %zu are "
                               "allowed",
-                              outcome->result.len, WIRE_RESULT_BYTES_MAX);
+                              outcome->result.len, limits->result_bytes_max);
     }
-    if (ret->text.len > WIRE_TEXT_BYTES_MAX) {
+    if (ret->text.len > limits->text_bytes_max) {
         ret->text.len = (uint32_t)wire_utf8_cut(ret->text.at, ret->text.len,
-                                                WIRE_TEXT_BYTES_MAX);
+                                                limits->text_bytes_max);
     }
     return REDIAL_OK;
 }
 
 enum redial_status
 codec_report(const Redial__V1__AttemptReport *report, uint64_t worker,
-             struct engine_report *ret, struct wire_error *ret_error)
+             const struct codec_limits *limits, struct engine_report *ret,
+             struct wire_error *ret_error)
 {
     struct engine_report made = {.worker = worker};
     enum redial_status status;
@@ -186,7 +188,7 @@ codec_report(const Redial__V1__AttemptReport *report, uint64_t worker,
     made.text = text_of(report->progress);
     if (report->outcome != NULL) {
         made.kind = REPORT_OUTCOME;
-        status = take_outcome(report->outcome, &made, ret_error);
+        status = take_outcome(report->outcome, limits, &made, ret_error);
     } else if (report->not_started) {
         made.kind = REPORT_NOT_STARTED;
     }

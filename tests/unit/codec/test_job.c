@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static const struct codec_hash_keys keys = {{{1, 2}}, {{3, 4}}};
+static struct codec_rules rules = {.hash_keys = {{{1, 2}}, {{3, 4}}}};
 
 static Redial__V1__JobSpec
 good(void)
@@ -31,7 +31,7 @@ accept_spec(const Redial__V1__JobSpec *spec)
     struct wire_error error;
     bool has_id;
 
-    assert_int_equal(codec_submit(spec, &keys, &job, &has_id, &error),
+    assert_int_equal(codec_submit(spec, &rules, &job, &has_id, &error),
                      REDIAL_OK);
 }
 
@@ -43,7 +43,7 @@ refuse_spec(const Redial__V1__JobSpec *spec, const char *field)
     struct wire_error error;
     bool has_id;
 
-    assert_int_equal(codec_submit(spec, &keys, &job, &has_id, &error),
+    assert_int_equal(codec_submit(spec, &rules, &job, &has_id, &error),
                      REDIAL_INVALID_ARGUMENT);
     assert_non_null(strstr(error.text, field));
 }
@@ -186,16 +186,37 @@ a_key_has_the_same_hash_only_in_its_tenant(void **state)
 
     (void)state;
     spec.key = unconst("k");
-    assert_int_equal(codec_submit(&spec, &keys, &a, &has_id, &error), 0);
+    assert_int_equal(codec_submit(&spec, &rules, &a, &has_id, &error), 0);
     assert_false(has_id);
     spec.tenant = unconst("t");
-    assert_int_equal(codec_submit(&spec, &keys, &b, &has_id, &error), 0);
+    assert_int_equal(codec_submit(&spec, &rules, &b, &has_id, &error), 0);
     assert_memory_not_equal(a.key_hash, b.key_hash, 16);
     assert_memory_equal(a.content_hash, b.content_hash, 16);
     spec.payload_text = unconst("other");
-    assert_int_equal(codec_submit(&spec, &keys, &a, &has_id, &error), 0);
+    assert_int_equal(codec_submit(&spec, &rules, &a, &has_id, &error), 0);
     assert_memory_equal(a.key_hash, b.key_hash, 16);
     assert_memory_not_equal(a.content_hash, b.content_hash, 16);
+}
+
+static int
+use_the_limits_of_the_wire(void **state)
+{
+    (void)state;
+    codec_limits_default(&rules.limits);
+    return 0;
+}
+
+static void
+an_operator_may_set_lower_limits(void **state)
+{
+    Redial__V1__JobSpec spec = good();
+
+    (void)state;
+    rules.limits.name_bytes_max = 4;
+    spec.key = unconst("1234");
+    accept_spec(&spec);
+    spec.key = unconst("12345");
+    refuse_spec(&spec, "at most 4");
 }
 
 int
@@ -211,7 +232,8 @@ main(void)
         cmocka_unit_test(an_id_must_be_a_uuid),
         cmocka_unit_test(metadata_has_32_entries_and_8_kib),
         cmocka_unit_test(a_key_has_the_same_hash_only_in_its_tenant),
+        cmocka_unit_test(an_operator_may_set_lower_limits),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, use_the_limits_of_the_wire, NULL);
 }
