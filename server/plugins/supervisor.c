@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each plugin is in one of these conditions:
+ *
+ *   pid == 0, start_at      waits for its start
+ *   pid == 0, no start_at   is stopped: it will not start again
+ *   pid != 0                its host runs; kill_at is set once it shall end
+ *
+ * A pid is valid until the owner reports it as reaped, so signals never hit a
+ * stranger.
+ */
+#include "server/plugins/supervisor.h"
+
+#include "server/base/check.h"
+#include "server/base/list.h"
+#include "server/base/rng.h"
+#include "server/plugins/groups.h"
+#include "server/plugins/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    CONFIG_FD = 3, /* in the host */
+    GROUPS_FD = 4,
+    GROUPS_PIPE_BYTES = 1048576,
+    GROUPS_READ_MS = 100, /* how often a pipe is looked at in between */
+    WORDS_MAX = 24 + 2 * SUPERVISOR_SLOTS_MAX,
+    SLOT_BYTES = 300,
+};
+
+static const int64_t never = INT64_MAX;
+
+struct slot {
+    char word[SLOT_BYTES]; /* service/method=concurrency */
+};
+
+struct plugin {
+    struct list link;
+    char name[SUPERVISOR_NAME_BYTES];
+    char *path; /* or a built-in name */
+    char *config;
+    struct slot *slots;
+    size_t slot_count;
+    uint32_t concurrency;
+
+    pid_t pid;
+    char instance[SUPERVISOR_INSTANCE_BYTES];
+    int groups_fd;
+    struct groups groups;
+    int64_t started_at;
+    int64_t start_at;
+    int64_t kill_at;
+    uint32_t failures; /* in a row */
+    uint64_t starts;
+    bool is_ending;
+    bool is_removed; /* forget it when it is over */
+
+    struct supervisor_event started; /* by has_started */
+    struct supervisor_event ended;   /* by has_ended */
+    bool has_started;
+    bool has_ended;
+};
+
+struct supervisor {
+    struct supervisor_options options; /* texts owned */
+    struct list plugins;
+    uint32_t count;
+    bool is_stopping;
+    int64_t read_at; /* the pipes were last read */
+    struct rng rng;
+};
+
+static void
+free_plugin(struct plugin *plugin)
+{
+    if (plugin->groups_fd >= 0) {
+        close(plugin->groups_fd);
+    }
+    free(plugin->path);
+    free(plugin->config);
+    free(plugin->slots);
+    free(plugin);
+}
+
+struct supervisor *
+supervisor_new(const struct supervisor_options *options)
+{
+    redial_assert(options->plugins_max >= 1 && options->plugins_max <= 1024);
+    struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+    if (supervisor == NULL) {
+        return NULL;
+    }
+    supervisor->options = *options;
+    supervisor->options.host_path = strdup(options->host_path);
+    supervisor->options.address = strdup(options->address);
+    const char *folder = options->plugin_dir;
+    const char *token = options->token_file;
+    supervisor->options.plugin_dir = folder == NULL ? NULL : strdup(folder);
+    supervisor->options.token_file = token == NULL ? NULL : strdup(token);
+    list_init(&supervisor->plugins);
+    rng_init(&supervisor->rng, options->seed);
+    if (supervisor->options.host_path == NULL ||
+        supervisor->options.address == NULL ||
+        (folder != NULL && supervisor->options.plugin_dir == NULL) ||
+        (token != NULL && supervisor->options.token_file == NULL)) {
+        supervisor_free(supervisor);
+        return NULL;
+    }
+    return supervisor;
+}
+
+static void
+kill_host(struct plugin *plugin)
+{
+    if (plugin->groups_fd >= 0) {
+        (void)groups_read(&plugin->groups, plugin->groups_fd);
+    }
+    kill(-plugin->pid, SIGKILL);
+    groups_kill(&plugin->groups);
+}
+
+void
+supervisor_free(struct supervisor *supervisor)
+{
+    if (supervisor == NULL) {
+        return;
+    }
+    struct list *first;
+    while ((first = list_pop(&supervisor->plugins)) != NULL) {
+        struct plugin *plugin = container_of(first, struct plugin, link);
+        if (plugin->pid != 0) {
+            kill_host(plugin);
+        }
+        free_plugin(plugin);
+    }
+    free((void *)(uintptr_t)supervisor->options.host_path);
+    free((void *)(uintptr_t)supervisor->options.address);
+    free((void *)(uintptr_t)supervisor->options.plugin_dir);
+    free((void *)(uintptr_t)supervisor->options.token_file);
+    free(supervisor);
+}
+
+static struct plugin *
+find_plugin(struct supervisor *supervisor, const char *name)
+{
+    list_foreach(at, &supervisor->plugins) {
+        struct plugin *plugin = container_of(at, struct plugin, link);
+        if (strcmp(plugin->name, name) == 0) {
+            return plugin;
+        }
+    }
+    return NULL;
+}
+
+static bool
+copy_slots(struct plugin *plugin, const struct supervisor_plugin *wanted)
+{
+    plugin->slot_count = wanted->slot_count;
+    plugin->slots = calloc(wanted->slot_count, sizeof(plugin->slots[0]));
+    if (plugin->slots == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < wanted->slot_count; i++) {
+        const struct supervisor_slot *slot = &wanted->slots[i];
+        int len = snprintf(plugin->slots[i].word, SLOT_BYTES, "%s%s%s=%" PRIu32,
+                           slot->service, slot->method == NULL ? "" : "/",
+                           slot->method == NULL ? "" : slot->method,
+                           slot->concurrency);
+        if (len < 0 || len >= SLOT_BYTES) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum redial_status
+supervisor_add(struct supervisor *supervisor,
+               const struct supervisor_plugin *wanted)
+{
+    size_t name_len = strlen(wanted->name);
+    if (name_len == 0 || name_len >= SUPERVISOR_NAME_BYTES ||
+        wanted->slot_count == 0 || wanted->slot_count > SUPERVISOR_SLOTS_MAX) {
+        return REDIAL_INVALID_ARGUMENT;
+    }
+    if (find_plugin(supervisor, wanted->name) != NULL) {
+        return REDIAL_ALREADY_EXISTS;
+    }
+    struct plugin *plugin = NULL;
+    if (supervisor->count < supervisor->options.plugins_max) {
+        plugin = calloc(1, sizeof(*plugin));
+    }
+    if (plugin == NULL) {
+        return REDIAL_RESOURCE_EXHAUSTED;
+    }
+    memcpy(plugin->name, wanted->name, name_len + 1);
+    plugin->path = strdup(wanted->plugin);
+    plugin->config = strdup(wanted->config == NULL ? "{}" : wanted->config);
+    plugin->concurrency = wanted->concurrency;
+    plugin->groups_fd = -1;
+    plugin->kill_at = never;
+    plugin->start_at = supervisor->is_stopping ? never : INT64_MIN;
+    if (plugin->path == NULL || plugin->config == NULL ||
+        !copy_slots(plugin, wanted)) {
+        free_plugin(plugin);
+        return REDIAL_RESOURCE_EXHAUSTED;
+    }
+    list_append(&supervisor->plugins, &plugin->link);
+    supervisor->count++;
+    return REDIAL_OK;
+}
+
+/* The command line of a host. Numbers are kept in `numbers`. */
+struct words {
+    const char *at[WORDS_MAX + 1];
+    size_t count;
+    char parent[16];
+    char concurrency[16];
+};
+
+static void
+add_option(struct words *words, const char *option, const char *value)
+{
+    if (value != NULL) {
+        redial_assert(words->count + 2 <= WORDS_MAX);
+        words->at[words->count++] = option;
+        words->at[words->count++] = value;
+    }
+}
+
+static void
+make_words(const struct supervisor *supervisor, const struct plugin *plugin,
+           struct words *words)
+{
+    memset(words, 0, sizeof(*words));
+    words->at[words->count++] = supervisor->options.host_path;
+    add_option(words, "--plugin", plugin->path);
+    add_option(words, "--plugin-dir", supervisor->options.plugin_dir);
+    add_option(words, "--address", supervisor->options.address);
+    add_option(words, "--token-file", supervisor->options.token_file);
+    add_option(words, "--name", plugin->name);
+    add_option(words, "--instance", plugin->instance);
+    add_option(words, "--config-fd", "3");
+    add_option(words, "--groups-fd", "4");
+    snprintf(words->parent, sizeof(words->parent), "%ld", (long)getpid());
+    add_option(words, "--parent-pid", words->parent);
+    if (plugin->concurrency > 0) {
+        snprintf(words->concurrency, sizeof(words->concurrency), "%" PRIu32,
+                 plugin->concurrency);
+        add_option(words, "--concurrency", words->concurrency);
+    }
+    for (size_t i = 0; i < plugin->slot_count; i++) {
+        add_option(words, "--slot", plugin->slots[i].word);
+    }
+}
+
+/* A file in memory with the text, at its beginning. -1 and errno. */
+static int
+text_file(const char *text)
+{
+    int fd = memfd_create("redial-plugin-config",
+                          MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    size_t len = strlen(text);
+    size_t written = 0;
+    while (fd >= 0 && written < len) {
+        ssize_t part = write(fd, text + written, len - written);
+        if (part < 0 && errno != EINTR) {
+            int error = errno;
+            close(fd);
+            errno = error;
+            return -1;
+        }
+        written += part > 0 ? (size_t)part : 0;
+    }
+    if (fd >= 0) {
+        (void)lseek(fd, 0, SEEK_SET);
+        (void)fcntl(fd, F_ADD_SEALS,
+                    F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    }
+    return fd;
+}
+
+/* Returns 0 or an errno value. */
+static int
+spawn_host(struct supervisor *supervisor, struct plugin *plugin)
+{
+    struct words words;
+    make_words(supervisor, plugin, &words);
+    int pipe_ends[2] = {-1, -1};
+    int config_fd = text_file(plugin->config);
+    if (config_fd < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) {
+        int error = errno;
+        if (config_fd >= 0) {
+            close(config_fd);
+        }
+        return error;
+    }
+    (void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
+    (void)fcntl(pipe_ends[1], F_SETPIPE_SZ, GROUPS_PIPE_BYTES);
+    struct spawn_options options = {
+        .path = supervisor->options.host_path,
+        .argv = words.at,
+        .envp = (const char *const *)environ,
+        .fds = {-1, -1, STDERR_FILENO, config_fd, pipe_ends[1]},
+        .fd_count = GROUPS_FD + 1,
+    };
+    _Static_assert(CONFIG_FD == 3 && GROUPS_FD == 4, "as in make_words()");
+    int error = spawn(&options, &plugin->pid);
+    close(config_fd);
+    close(pipe_ends[1]);
+    if (error != 0) {
+        close(pipe_ends[0]);
+    } else {
+        plugin->groups_fd = pipe_ends[0];
+    }
+    return error;
+}
+
+static int64_t
+backoff_ms(struct supervisor *supervisor, uint32_t failures)
+{
+    int64_t delay_ms = SUPERVISOR_BACKOFF_FIRST_MS;
+    for (uint32_t i = 1; i < failures && delay_ms < SUPERVISOR_BACKOFF_MAX_MS;
+         i++) {
+        delay_ms *= 2;
+    }
+    if (delay_ms > SUPERVISOR_BACKOFF_MAX_MS) {
+        delay_ms = SUPERVISOR_BACKOFF_MAX_MS;
+    }
+    /* 0.8 to 1.2 times, in thousandths. */
+    return delay_ms * (int64_t)(800 + rng_below(&supervisor->rng, 401)) / 1000;
+}
+
+/* Plans the next start, if there is to be one; how far away it is. */
+static int64_t
+plan_start(struct supervisor *supervisor, struct plugin *plugin, int64_t now_ms)
+{
+    plugin->failures++;
+    if (plugin->is_ending || supervisor->is_stopping) {
+        plugin->start_at = never;
+        return -1;
+    }
+    int64_t delay_ms = backoff_ms(supervisor, plugin->failures);
+    plugin->start_at = now_ms + delay_ms;
+    return delay_ms;
+}
+
+static struct supervisor_event
+make_event(const struct plugin *plugin, enum supervisor_event_type type)
+{
+    struct supervisor_event event = {
+        .type = type,
+        .pid = plugin->pid,
+        .starts = plugin->starts,
+    };
+    memcpy(event.name, plugin->name, sizeof(event.name));
+    memcpy(event.instance, plugin->instance, sizeof(event.instance));
+    return event;
+}
+
+static void
+start_plugin(struct supervisor *supervisor, struct plugin *plugin,
+             int64_t now_ms)
+{
+    snprintf(plugin->instance, sizeof(plugin->instance),
+             "%016" PRIx64 "%016" PRIx64, rng_next(&supervisor->rng),
+             rng_next(&supervisor->rng));
+    memset(&plugin->groups, 0, sizeof(plugin->groups));
+    plugin->start_at = never;
+    plugin->starts++;
+    int error = spawn_host(supervisor, plugin);
+    if (error != 0) {
+        plugin->pid = 0;
+        plugin->ended = make_event(plugin, SUPERVISOR_FAILED);
+        plugin->ended.error = error;
+        plugin->ended.restart_ms = plan_start(supervisor, plugin, now_ms);
+        plugin->has_ended = true;
+        return;
+    }
+    plugin->started_at = now_ms;
+    plugin->kill_at = never;
+    plugin->started = make_event(plugin, SUPERVISOR_STARTED);
+    plugin->has_started = true;
+}
+
+static void
+end_plugin(struct plugin *plugin, int64_t now_ms, uint32_t grace_ms)
+{
+    int64_t kill_at = now_ms + grace_ms;
+    plugin->start_at = never;
+    if (plugin->pid != 0 && !plugin->is_ending) {
+        kill(plugin->pid, SIGTERM);
+    }
+    plugin->is_ending = true;
+    if (plugin->pid != 0 && kill_at < plugin->kill_at) {
+        plugin->kill_at = kill_at;
+    }
+}
+
+/* Forgets a removed plugin that is over and has nothing more to tell. */
+static void
+forget_if_over(struct supervisor *supervisor, struct plugin *plugin)
+{
+    if (plugin->is_removed && plugin->pid == 0 && !plugin->has_started &&
+        !plugin->has_ended) {
+        list_remove(&plugin->link);
+        supervisor->count--;
+        free_plugin(plugin);
+    }
+}
+
+enum redial_status
+supervisor_remove(struct supervisor *supervisor, struct mono now,
+                  const char *name, uint32_t grace_ms)
+{
+    struct plugin *plugin = find_plugin(supervisor, name);
+    if (plugin == NULL) {
+        return REDIAL_NOT_FOUND;
+    }
+    plugin->is_removed = true;
+    end_plugin(plugin, now.ms, grace_ms);
+    forget_if_over(supervisor, plugin);
+    return REDIAL_OK;
+}
+
+void
+supervisor_stop(struct supervisor *supervisor, struct mono now,
+                uint32_t grace_ms)
+{
+    supervisor->is_stopping = true;
+    list_foreach(at, &supervisor->plugins) {
+        end_plugin(container_of(at, struct plugin, link), now.ms, grace_ms);
+    }
+}
+
+void
+supervisor_step(struct supervisor *supervisor, struct mono now)
+{
+    bool read_pipes = now.ms - supervisor->read_at >= GROUPS_READ_MS;
+    if (read_pipes) {
+        supervisor->read_at = now.ms;
+    }
+    list_foreach(at, &supervisor->plugins) {
+        struct plugin *plugin = container_of(at, struct plugin, link);
+        if (plugin->pid != 0 && read_pipes) {
+            (void)groups_read(&plugin->groups, plugin->groups_fd);
+        }
+        if (plugin->pid != 0 && now.ms >= plugin->kill_at) {
+            plugin->kill_at = never;
+            kill_host(plugin);
+        }
+        if (plugin->pid == 0 && !plugin->has_ended &&
+            now.ms >= plugin->start_at) {
+            start_plugin(supervisor, plugin, now.ms);
+        }
+    }
+}
+
+struct mono
+supervisor_next_wake(const struct supervisor *supervisor)
+{
+    struct mono next = MONO_NEVER;
+    list_foreach(at, &supervisor->plugins) {
+        const struct plugin *plugin = container_of(at, const struct plugin,
+                                                   link);
+        int64_t when = plugin->pid != 0 ? plugin->kill_at : plugin->start_at;
+        if (when < next.ms) {
+            next.ms = when;
+        }
+    }
+    return next;
+}
+
+bool
+supervisor_reaped(struct supervisor *supervisor, struct mono now, pid_t pid,
+                  int wait_status)
+{
+    struct plugin *plugin = NULL;
+    list_foreach(at, &supervisor->plugins) {
+        struct plugin *one = container_of(at, struct plugin, link);
+        if (one->pid == pid) {
+            plugin = one;
+        }
+    }
+    if (plugin == NULL || pid == 0) {
+        return false;
+    }
+    kill_host(plugin);
+    close(plugin->groups_fd);
+    plugin->groups_fd = -1;
+    if (now.ms - plugin->started_at >= SUPERVISOR_HEALTHY_MS) {
+        plugin->failures = 0;
+    }
+    plugin->ended = make_event(plugin, SUPERVISOR_DIED);
+    plugin->ended.wait_status = wait_status;
+    plugin->ended.restart_ms = plan_start(supervisor, plugin, now.ms);
+    plugin->has_ended = true;
+    plugin->pid = 0;
+    plugin->kill_at = never;
+    return true;
+}
+
+bool
+supervisor_is_idle(const struct supervisor *supervisor)
+{
+    list_foreach(at, &supervisor->plugins) {
+        if (container_of(at, const struct plugin, link)->pid != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+supervisor_take_event(struct supervisor *supervisor,
+                      struct supervisor_event *ret_event)
+{
+    list_foreach(at, &supervisor->plugins) {
+        struct plugin *plugin = container_of(at, struct plugin, link);
+        if (plugin->has_started) {
+            plugin->has_started = false;
+            *ret_event = plugin->started;
+            forget_if_over(supervisor, plugin);
+            return true;
+        }
+        if (plugin->has_ended) {
+            plugin->has_ended = false;
+            *ret_event = plugin->ended;
+            forget_if_over(supervisor, plugin);
+            return true;
+        }
+    }
+    return false;
+}
