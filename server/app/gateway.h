@@ -40,7 +40,7 @@ enum gateway_exit {
     GATEWAY_EXIT_INTERNAL = 70,
 };
 
-struct plugins;
+struct supervisor;
 
 struct gateway {
     /* Configuration: what is in force, and where it came from. */
@@ -70,7 +70,8 @@ struct gateway {
     struct waiters waiters;
     struct mailboxes mailboxes;
     struct watchers watchers;
-    struct plugins *plugins;
+    struct supervisor *plugins;                  /* NULL: none are configured */
+    const char *listener_urls[SP_LISTENERS_MAX]; /* with their ports */
 
     /* Retention: when to look next, and what was seen last. */
     struct mono retention_next;

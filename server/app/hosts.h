@@ -30,10 +30,6 @@ hosts_stop(struct gateway *gateway);
 bool
 hosts_are_gone(const struct gateway *gateway);
 
-/* Adds what hosts write to to the loop's epoll. False: the system refused. */
-bool
-hosts_watch(struct gateway *gateway);
-
 /* When hosts_run() has something to do. */
 struct mono
 hosts_next(const struct gateway *gateway);

@@ -232,7 +232,7 @@ open_epoll(struct gateway *gateway)
 {
     gateway->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     return gateway->epoll_fd >= 0 && watch_fd(gateway, gateway->wake_fd) &&
-           watch_fd(gateway, gateway->signal_fd) && hosts_watch(gateway);
+           watch_fd(gateway, gateway->signal_fd);
 }
 
 /* Writes what is still to be written and tells the peers. */

@@ -6,6 +6,7 @@
 #include "server/base/check.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     /* What the rest of an answer may take beside assignments. */
@@ -198,6 +199,35 @@ mailbox_replace(struct mailbox *mailbox, struct sp_conn_id conn)
     }
     mailbox->conn = conn;
     mailbox->connected = true;
+}
+
+static void
+copy_name(struct text from, char to[WIRE_NAME_BYTES_MAX + 1])
+{
+    memcpy(to, from.at, from.len);
+    to[from.len] = '\0';
+}
+
+void
+mailbox_name(struct mailbox *mailbox, struct text name, struct text instance)
+{
+    copy_name(name, mailbox->name);
+    copy_name(instance, mailbox->instance);
+}
+
+struct mailbox *
+mailbox_find_instance(struct gateway *gateway, const char *name,
+                      const char *instance)
+{
+    for (uint32_t i = 0; i < gateway->mailboxes.count; i++) {
+        struct mailbox *mailbox = gateway->mailboxes.items[i];
+
+        if (mailbox != NULL && strcmp(mailbox->instance, instance) == 0 &&
+            strcmp(mailbox->name, name) == 0) {
+            return mailbox;
+        }
+    }
+    return NULL;
 }
 
 struct mailbox *

@@ -7,6 +7,7 @@
 #ifndef REDIAL_SERVER_APP_MAILBOXES_H
 #define REDIAL_SERVER_APP_MAILBOXES_H
 
+#include "proto/limits.h"
 #include "server/app/parking.h"
 #include "server/base/bytes.h"
 #include "server/base/list.h"
@@ -35,6 +36,8 @@ struct mailbox {
     uint64_t poll_serial;
     struct bytes acks; /* packed report_acks of the Poll */
     uint32_t place;
+    char name[WIRE_NAME_BYTES_MAX + 1];
+    char instance[WIRE_NAME_BYTES_MAX + 1];
 };
 
 struct mailboxes {
@@ -60,6 +63,15 @@ mailbox_find(struct gateway *gateway, uint64_t worker);
 /* The worker has said Hello on this connection. NULL: no room. */
 struct mailbox *
 mailbox_open(struct gateway *gateway, uint64_t worker, struct sp_conn_id conn);
+
+/* Notes who the worker is; texts of at most 128 bytes. */
+void
+mailbox_name(struct mailbox *mailbox, struct text name, struct text instance);
+
+/* NULL: it never said Hello, or is forgotten. */
+struct mailbox *
+mailbox_find_instance(struct gateway *gateway, const char *name,
+                      const char *instance);
 
 /* A newer Poll of the worker: answers the parked one empty. */
 void

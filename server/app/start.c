@@ -215,8 +215,9 @@ role_of(enum config_role role)
 }
 
 static bool
-listen_on(struct gateway *gateway, const struct config_listener *from)
+listen_on(struct gateway *gateway, size_t index)
 {
+    const struct config_listener *from = &gateway->config->listeners[index];
     struct sp_listener *listener;
     struct sp_listen_options options = {
         .ipc_mode = from->mode,
@@ -235,6 +236,7 @@ listen_on(struct gateway *gateway, const struct config_listener *from)
                    config_role_name(from->role), sp_server_error(gateway->sp));
         return false;
     }
+    gateway->listener_urls[index] = sp_listener_url(listener);
     log_eventf(LOG_LISTENING, "%s (%s)", sp_listener_url(listener),
                config_role_name(from->role));
     return true;
@@ -273,7 +275,7 @@ gateway_start(struct gateway *gateway)
         return GATEWAY_EXIT_INTERNAL;
     }
     for (size_t i = 0; i < gateway->config->listener_count; i++) {
-        if (!listen_on(gateway, &gateway->config->listeners[i])) {
+        if (!listen_on(gateway, i)) {
             return GATEWAY_EXIT_LISTEN;
         }
     }

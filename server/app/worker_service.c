@@ -84,6 +84,9 @@ join(struct gateway *gateway, struct rpc_call *call,
     if (result.status == REDIAL_OK) {
         mailbox = mailbox_open(gateway, result.worker, rpc_call_conn(call));
     }
+    if (mailbox != NULL) {
+        mailbox_name(mailbox, hello->name, hello->instance);
+    }
     pipeline_absorb(gateway, (struct text){NULL, 0});
     if (result.status != REDIAL_OK || mailbox == NULL) {
         pipeline_reply(
