@@ -153,8 +153,8 @@ fixture_try_open(struct fixture *fixture,
 void
 fixture_open(struct fixture *fixture)
 {
-    enum store_status status =
-        fixture_try_open(fixture, &ignore_recovered, NULL);
+    enum store_status status = fixture_try_open(fixture, &ignore_recovered,
+                                                NULL);
 
     if (status != STORE_OK) {
         fail_msg("%s: %s", store_status_text(status),
@@ -231,8 +231,7 @@ add(struct fixture *fixture, struct store_group *group, struct job *job,
         .correlation = text_from(job->correlation),
         .service = text_from("image.ImageGen"),
         .method = text_from("Generate"),
-        .attachment =
-            attached == NULL ? ATTACHMENT_NONE : attachment_of(type),
+        .attachment = attached == NULL ? ATTACHMENT_NONE : attachment_of(type),
     };
     bool final = type == EVENT_JOB_SUCCEEDED || type == EVENT_JOB_FAILED ||
                  type == EVENT_JOB_CANCELLED || type == EVENT_JOB_EXPIRED;

@@ -7,12 +7,12 @@
 #ifndef REDIAL_TESTS_UNIT_STORE_FIXTURE_H
 #define REDIAL_TESTS_UNIT_STORE_FIXTURE_H
 
+#include "server/store/store.h"
+
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-
-#include "server/store/store.h"
 
 #include <cmocka.h>
 

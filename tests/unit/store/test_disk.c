@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What only the store on disk can do: recover, refuse, and bear a full disk. */
-#include "tests/unit/store/fixture.h"
-
 #include "server/store/dir.h"
+#include "tests/unit/store/fixture.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -225,9 +224,8 @@ static void
 retention_goes_on_after_a_restart(void **state)
 {
     struct fixture *fixture = *state;
-    struct store_retention all = {.now_wall_ms = INT64_MAX,
-                                  .events_age_ms = 1,
-                                  .finished_age_ms = 1};
+    struct store_retention all = {
+        .now_wall_ms = INT64_MAX, .events_age_ms = 1, .finished_age_ms = 1};
     struct job failed = finish_one(fixture, EVENT_JOB_FAILED);
 
     for (size_t i = 0; i < 5; i++) {
@@ -367,9 +365,9 @@ damage_below_the_watermark_is_found_by_reading(void **state)
     tamper(fixture, "UPDATE log SET checksum = checksum + 1"
                     " WHERE first_seq = 1");
     fixture_open(fixture);
-    struct store_answer *answer =
-        ask(fixture, (struct store_request){.type = STORE_READ_TIMELINE,
-                                            .job = job.id});
+    struct store_answer *answer = ask(
+        fixture,
+        (struct store_request){.type = STORE_READ_TIMELINE, .job = job.id});
 
     assert_int_equal(answer->status, STORE_CORRUPT);
     assert_non_null(strstr(store_detail(fixture->store), "records 1 to 1"));
@@ -568,8 +566,8 @@ a_full_disk_at_any_write_loses_nothing(void **state)
         fixture_close(fixture);
         assert_int_equal(setenv("REDIAL_STORE_FAULT", fault, 1), 0);
         /* The first writes belong to opening, which may say so. */
-        enum store_status status =
-            fixture_try_open(fixture, &ignore_recovered, NULL);
+        enum store_status status = fixture_try_open(fixture, &ignore_recovered,
+                                                    NULL);
 
         if (status == STORE_OK) {
             (void)finish_one(fixture, EVENT_JOB_FAILED);
@@ -718,9 +716,9 @@ static void
 a_fault_that_means_nothing_is_refused(void **state)
 {
     static const char *const faults[] = {
-        "nowhere:1",      "write",           "write:",      "write:0",
-        "write:x",        "write:1:explode", "write:1:eio:", "write:1:eio:x",
-        "write:1,sync",   "write:1:eio:1:1"};
+        "nowhere:1",    "write",           "write:",       "write:0",
+        "write:x",      "write:1:explode", "write:1:eio:", "write:1:eio:x",
+        "write:1,sync", "write:1:eio:1:1"};
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
@@ -750,11 +748,11 @@ a_big_group_is_one_group(void **state)
     assert_true(store_group_size(group) > 12 * len);
     assert_int_equal(commit(fixture, group), STORE_OK);
     fixture_reopen(fixture);
-    struct store_answer *answer =
-        ask(fixture, (struct store_request){
-                         .type = STORE_PAYLOAD,
-                         .job = jobs[11].id,
-                         .payload = {.accepted_seq = jobs[11].accepted_seq}});
+    struct store_answer *answer = ask(
+        fixture, (struct store_request){
+                     .type = STORE_PAYLOAD,
+                     .job = jobs[11].id,
+                     .payload = {.accepted_seq = jobs[11].accepted_seq}});
 
     assert_int_equal(answer->byte_count, len);
     assert_memory_equal(answer->bytes, payload, len);
@@ -762,9 +760,8 @@ a_big_group_is_one_group(void **state)
     free(payload);
 }
 
-#define OPENED(test)                                                           \
-    cmocka_unit_test_setup_teardown(test, setup_disk, teardown)
-#define CLOSED(test)                                                           \
+#define OPENED(test) cmocka_unit_test_setup_teardown(test, setup_disk, teardown)
+#define CLOSED(test) \
     cmocka_unit_test_setup_teardown(test, setup_closed, teardown)
 
 int

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small parts: checksum, table, the parser of stored groups. */
-#include "tests/unit/store/fixture.h"
-
 #include "server/base/rng.h"
 #include "server/store/checksum.h"
 #include "server/store/group.h"
 #include "server/store/table.h"
+#include "tests/unit/store/fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +38,8 @@ both_ways_to_the_checksum_agree(void **state)
         for (size_t len = 0; len + start <= sizeof(bytes); len++) {
             uint32_t whole = checksum_add(0, bytes + start, len);
 
-            assert_int_equal(
-                whole, checksum_add_portable(0, bytes + start, len));
+            assert_int_equal(whole,
+                             checksum_add_portable(0, bytes + start, len));
             assert_int_equal(
                 whole, checksum_add(checksum_add(0, bytes + start, len / 3),
                                     bytes + start + len / 3, len - len / 3));
@@ -189,8 +188,8 @@ memory_stays_within_its_bounds(void **state)
     (void)one(fixture, &first, EVENT_JOB_ACCEPTED, NULL);
     (void)one(fixture, &first, EVENT_JOB_SUCCEEDED, NULL);
     for (size_t i = 0; i < 500; i++) {
-        last = finish_one(fixture, i % 3 == 0 ? EVENT_JOB_FAILED
-                                              : EVENT_JOB_SUCCEEDED);
+        last = finish_one(fixture,
+                          i % 3 == 0 ? EVENT_JOB_FAILED : EVENT_JOB_SUCCEEDED);
         project_all(fixture);
     }
     struct store_stats stats;

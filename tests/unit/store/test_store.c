@@ -39,13 +39,13 @@ static void
 assert_payload(struct fixture *fixture, const struct job *job,
                uint64_t accepted_seq, uint64_t last_seq, const char *expected)
 {
-    struct store_answer *answer =
-        ask(fixture, (struct store_request){
-                         .type = STORE_PAYLOAD,
-                         .job = job->id,
-                         .payload = {.accepted_seq = accepted_seq,
-                                     .last_seq = last_seq},
-                     });
+    struct store_answer *answer = ask(
+        fixture,
+        (struct store_request){
+            .type = STORE_PAYLOAD,
+            .job = job->id,
+            .payload = {.accepted_seq = accepted_seq, .last_seq = last_seq},
+        });
 
     if (expected == NULL) {
         assert_int_equal(answer->status, STORE_NOT_FOUND);
@@ -195,8 +195,8 @@ static void
 a_timeline_has_all_records_of_one_job_in_order(void **state)
 {
     static const enum event_type types[] = {
-        EVENT_JOB_ACCEPTED,   EVENT_ATTEMPT_STARTED,   EVENT_ATTEMPT_FAILED,
-        EVENT_RETRY_PLANNED,  EVENT_ATTEMPT_STARTED,   EVENT_ATTEMPT_SUCCEEDED,
+        EVENT_JOB_ACCEPTED,  EVENT_ATTEMPT_STARTED, EVENT_ATTEMPT_FAILED,
+        EVENT_RETRY_PLANNED, EVENT_ATTEMPT_STARTED, EVENT_ATTEMPT_SUCCEEDED,
         EVENT_JOB_SUCCEEDED};
     struct fixture *fixture = *state;
     struct job job = fixture_job(fixture);
@@ -279,10 +279,10 @@ a_finished_job_is_found_by_its_id_with_its_final_record(void **state)
     assert_int_equal(finished.type, EVENT_JOB_SUCCEEDED);
     assert_int_equal(finished.final_seq, job.last_seq);
 
-    struct store_answer *answer =
-        ask(fixture, (struct store_request){.type = STORE_LOOKUP,
-                                            .job = job.id,
-                                            .lookup = {.with_record = true}});
+    struct store_answer *answer = ask(
+        fixture, (struct store_request){.type = STORE_LOOKUP,
+                                        .job = job.id,
+                                        .lookup = {.with_record = true}});
 
     assert_int_equal(answer->group_count, 1);
     assert_int_equal(store_group_count(answer->groups[0]), 1);
@@ -462,8 +462,8 @@ walk_finished(struct fixture *fixture, uint32_t types, bool descending)
     bool complete = false;
 
     while (!complete) {
-        struct store_answer *answer =
-            list_finished(fixture, types, after, descending);
+        struct store_answer *answer = list_finished(fixture, types, after,
+                                                    descending);
 
         assert_int_equal(answer->status, STORE_OK);
         for (size_t i = 0; i < answer->finished_count; i++) {
@@ -502,8 +502,7 @@ finished_jobs_are_listed_by_state_in_both_directions(void **state)
         assert_int_equal(walk_finished(fixture, all, descending), 24);
         assert_int_equal(walk_finished(fixture, failed, descending), 6);
         assert_int_equal(
-            walk_finished(fixture,
-                          STORE_TYPE_BIT(EVENT_JOB_EXPIRED) | failed,
+            walk_finished(fixture, STORE_TYPE_BIT(EVENT_JOB_EXPIRED) | failed,
                           descending),
             12);
     }
@@ -540,8 +539,7 @@ static void
 requests_are_bounded_and_can_be_taken_back(void **state)
 {
     struct fixture *fixture = *state;
-    struct store_request request = {.type = STORE_LOOKUP,
-                                    .after_seq = 1000000};
+    struct store_request request = {.type = STORE_LOOKUP, .after_seq = 1000000};
 
     for (uint64_t i = 1; i <= 1024; i++) {
         request.ticket = i;
@@ -561,9 +559,8 @@ static void
 trimming_never_passes_the_watermark(void **state)
 {
     struct fixture *fixture = *state;
-    struct store_retention all = {.now_wall_ms = INT64_MAX,
-                                  .events_age_ms = 1,
-                                  .finished_age_ms = 1};
+    struct store_retention all = {
+        .now_wall_ms = INT64_MAX, .events_age_ms = 1, .finished_age_ms = 1};
     struct job jobs[3];
 
     for (size_t i = 0; i < 3; i++) {
@@ -610,9 +607,9 @@ finished_jobs_go_before_their_events(void **state)
         (void)one(fixture, &jobs[i], EVENT_JOB_SUCCEEDED, NULL);
     }
     project_all(fixture);
-    struct retained retained =
-        trim(fixture, (struct store_retention){.now_wall_ms = INT64_MAX,
-                                               .finished_count = 2});
+    struct retained retained = trim(
+        fixture, (struct store_retention){.now_wall_ms = INT64_MAX,
+                                          .finished_count = 2});
 
     assert_int_equal(retained.first_seq, 1);
     assert_int_equal(retained.key_count, 3);
@@ -693,15 +690,15 @@ what_is_young_and_small_stays(void **state)
     struct job job = finish_one(fixture, EVENT_JOB_SUCCEEDED);
 
     project_all(fixture);
-    struct retained retained =
-        trim(fixture, (struct store_retention){.now_wall_ms = fixture->wall_ms,
-                                               .events_age_ms = 1000,
-                                               .events_bytes = 1 << 20,
-                                               .finished_age_ms = 1000,
-                                               .finished_count = 1,
-                                               .failed_age_ms = 1000,
-                                               .failed_count = 1,
-                                               .failed_bytes = 1 << 20});
+    struct retained retained = trim(
+        fixture, (struct store_retention){.now_wall_ms = fixture->wall_ms,
+                                          .events_age_ms = 1000,
+                                          .events_bytes = 1 << 20,
+                                          .finished_age_ms = 1000,
+                                          .finished_count = 1,
+                                          .failed_age_ms = 1000,
+                                          .failed_count = 1,
+                                          .failed_bytes = 1 << 20});
 
     assert_int_equal(retained.first_seq, 1);
     assert_int_equal(lookup(fixture, &job, NULL), STORE_OK);
@@ -729,9 +726,11 @@ the_log_shrinks_to_its_bytes(void **state)
     assert_in_range(stats.first_seq, 70, 90);
 }
 
-#define BOTH(test)                                                             \
-    {#test "_on_disk", test, setup_disk, teardown, NULL},                      \
-        {#test "_in_memory", test, setup_memory, teardown, NULL}
+#define BOTH(test)                                             \
+    {#test "_on_disk", test, setup_disk, teardown, NULL},      \
+    {                                                          \
+#test "_in_memory", test, setup_memory, teardown, NULL \
+    }
 
 int
 main(void)
