@@ -63,6 +63,13 @@ void
 job_get_failure(const struct engine *engine, const struct job *job, char *buf,
                 struct text *ret_reason, struct text *ret_text);
 
+/*
+ * Moves the job to the slot that is used next, while recovery has neither
+ * queued nor timed it.
+ */
+void
+job_relocate(struct engine *engine, struct job *job);
+
 /* Forgets the job; nothing may refer to it any more. */
 void
 job_free(struct engine *engine, struct job *job);

@@ -24,7 +24,7 @@ attempt_make(struct engine *engine, struct job *job, struct worker *worker,
     attempt->started_ms = engine->now.mono.ms;
     list_append(&worker->attempts, &attempt->of_worker);
     worker->in_hand++;
-    worker->unacked++;
+    worker->uncounted++;
     job->method->running++;
     job->attempt_now = attempt;
     return attempt;
@@ -74,22 +74,23 @@ attempt_place(struct engine *engine, struct attempt *attempt,
     attempt->offer = offer;
     if (offer != NULL) {
         offer->in_hand++;
-        offer->unacked += !attempt->acked;
+        offer->uncounted += !attempt->counted;
         offer_refresh(engine, offer);
     }
     attempt_arm(engine, attempt);
 }
 
 void
-attempt_ack(struct attempt *attempt)
+attempt_count(struct attempt *attempt)
 {
-    if (attempt->acked) {
+    attempt->acked = true;
+    if (attempt->counted) {
         return;
     }
-    attempt->acked = true;
-    attempt->worker->unacked--;
+    attempt->counted = true;
+    attempt->worker->uncounted--;
     if (attempt->offer != NULL) {
-        attempt->offer->unacked--;
+        attempt->offer->uncounted--;
     }
 }
 
@@ -122,13 +123,13 @@ attempt_free(struct engine *engine, struct attempt *attempt)
     list_remove(&attempt->ending);
     heap_remove(&engine->attempt_timers, &attempt->timer);
     worker->in_hand--;
-    worker->unacked -= !attempt->acked;
+    worker->uncounted -= !attempt->counted;
     if (attempt->solo) {
         worker->solo = false;
     }
     if (offer != NULL) {
         offer->in_hand--;
-        offer->unacked -= !attempt->acked;
+        offer->uncounted -= !attempt->counted;
         offer_refresh(engine, offer);
     }
     slab_give(&engine->attempts, attempt);

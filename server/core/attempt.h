@@ -32,9 +32,13 @@ attempt_place(struct engine *engine, struct attempt *attempt,
 void
 attempt_free(struct engine *engine, struct attempt *attempt);
 
-/* The worker has it. Its lease cannot end earlier by that: no timer moves. */
+/*
+ * A Poll or Hello acknowledges it: the worker has it, and what it says is free
+ * is without it. (A report shows only the first: attempt->acked. Its lease
+ * cannot end earlier by either: no timer moves.)
+ */
 void
-attempt_ack(struct attempt *attempt);
+attempt_count(struct attempt *attempt);
 
 /* The job goes on without it; the worker is told to stop. */
 void

@@ -332,7 +332,7 @@ can_start(const struct engine *engine)
 {
     return !engine->draining && !list_is_empty(&engine->ring) &&
            (engine->offers_with_credit > 0 || engine->reserved > 0) &&
-           slab_left(&engine->attempts) > 0;
+           engine->attempts.used < engine->limits.attempts_max;
 }
 
 void

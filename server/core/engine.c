@@ -5,6 +5,8 @@
  * TICK, so that a gateway that was stopped for a while hears first what its
  * workers have said meanwhile.
  */
+#include "server/core/engine.h"
+
 #include "server/core/dispatch.h"
 #include "server/core/emit.h"
 #include "server/core/names.h"

@@ -3,8 +3,8 @@
  * The core: all of Redial's policy as one pure step.
  *
  * Inputs are values, outputs are values in an outbox that the caller owns. The
- * engine never blocks, allocates (after engine_init), reads a clock or logs, and
- * never sees payload bytes. It has two halves:
+ * engine never blocks, allocates (after engine_init), reads a clock or logs,
+ * and never sees payload bytes. It has two halves:
  *
  *     decide(input, now, rng, policy) -> records       decide*.c
  *     apply(record)                   -> state         apply.c
@@ -286,6 +286,10 @@ engine_apply(struct engine *engine, const struct record *record);
  * remaining = clamp(stored - now, 0, original), queues and timers are built,
  * running attempts wait adopt_ms for their workers. May emit records. With no
  * jobs loaded it only records the start. `next_seq` is the first unused seq.
+ *
+ * Slots may change here and are below jobs_max from then on. More live jobs
+ * than jobs_max are asserted against: who lowers that limit must look first
+ * (engine_stats()).
  */
 void
 engine_recover(struct engine *engine, struct now now, uint64_t next_seq,

@@ -78,8 +78,8 @@ job_make(struct engine *engine, struct job_id id, struct method *method,
     job->slot = slab_index(&engine->jobs, job);
     job->method = method;
     job->tenant = tenant;
-    method_ref(method);
-    tenant_ref(tenant);
+    method_ref(engine, method);
+    tenant_ref(engine, tenant);
     bool put = map_put(&engine->jobs_by_id, id.bytes, job->slot);
 
     redial_assert(put);
@@ -103,6 +103,29 @@ job_free(struct engine *engine, struct job *job)
     method_unref(engine, job->method);
     tenant_unref(engine, job->tenant);
     slab_give(&engine->jobs, job);
+}
+
+void
+job_relocate(struct engine *engine, struct job *job)
+{
+    struct job *to = slab_take(&engine->jobs);
+
+    redial_assert(to != NULL && !job->waiting && job->ghosts == NULL);
+    redial_assert(!heap_has(&job->timer));
+    bool correlated = list_is_linked(&job->correlated);
+    struct list *at = correlated ? job->correlated.next : NULL;
+
+    list_remove(&job->correlated);
+    *to = *job;
+    to->slot = slab_index(&engine->jobs, to);
+    if (correlated) {
+        list_insert_before(at, &to->correlated);
+    }
+    if (to->attempt_now != NULL) {
+        to->attempt_now->job = to;
+    }
+    map_put(&engine->jobs_by_id, to->id.bytes, to->slot);
+    slab_drop(&engine->jobs, job);
 }
 
 /* ---- Texts ------------------------------------------------------------- */

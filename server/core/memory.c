@@ -14,6 +14,8 @@ enum {
     OUTBOX_TEXT_BYTES = 4 * 1024 * 1024,
     OFFERS_SPARE = 4 * OFFERS_PER_WORKER_MAX,
     OFFERS_PER_WORKER = 16, /* on average */
+    /* How far the store may lag, in records: as many rows may be stale. */
+    STALE_ROWS_MAX = 500000,
     /* Longest texts of a job: correlation, key, reason with text. */
     CHUNKS_PER_JOB = 5 + 5 + 14,
 };
@@ -63,46 +65,59 @@ place_heap(struct layout *layout, struct heap *heap, uint32_t count_max)
     heap_init(heap, piece(layout, heap_size(count_max)), count_max);
 }
 
+/*
+ * In the middle of recovery there may be more than the limits say: rows show
+ * jobs as they were later, beside others that end in records still to come.
+ * The limits hold again at its end, and for all that live code lets in.
+ */
+static uint32_t
+jobs_in_recovery(const struct engine_limits *limits)
+{
+    uint32_t stale = limits->jobs_max < STALE_ROWS_MAX ? limits->jobs_max
+                                                       : STALE_ROWS_MAX;
+
+    return limits->jobs_max + stale;
+}
+
 static void
 place_tables(struct layout *layout, struct engine *engine)
 {
     const struct engine_limits *limits = &engine->limits;
     struct hash_key key = engine->hash_key;
+    uint32_t jobs = jobs_in_recovery(limits);
+    uint32_t attempts = limits->attempts_max * 2;
+    uint32_t methods = limits->methods_max * 2;
+    uint32_t tenants = limits->tenants_max * 2;
     /* Awaited workers exist only as long as attempts name them. */
-    uint32_t workers = limits->workers_max + limits->attempts_max + 1;
+    uint32_t workers = limits->workers_max + attempts + 1;
     uint32_t offers = limits->workers_max * OFFERS_PER_WORKER + OFFERS_SPARE;
     /* Each lane has a job, or is the spare of its level. */
-    uint32_t lanes = limits->jobs_max + limits->methods_max * PRIORITY_COUNT;
-    uint32_t services = limits->methods_max;
+    uint32_t lanes = limits->jobs_max + methods * PRIORITY_COUNT;
+    uint32_t services = methods * 2; /* with those that workers serve whole */
 
-    place_slab(layout, &engine->jobs, sizeof(struct job), limits->jobs_max);
-    place_slab(layout, &engine->attempts, sizeof(struct attempt),
-               limits->attempts_max);
+    place_slab(layout, &engine->jobs, sizeof(struct job), jobs);
+    place_slab(layout, &engine->attempts, sizeof(struct attempt), attempts);
     place_slab(layout, &engine->workers, sizeof(struct worker), workers);
     place_slab(layout, &engine->offers, sizeof(struct offer), offers);
     place_slab(layout, &engine->lanes, sizeof(struct lane), lanes);
-    place_slab(layout, &engine->tenants, sizeof(struct tenant),
-               limits->tenants_max);
+    place_slab(layout, &engine->tenants, sizeof(struct tenant), tenants);
     place_slab(layout, &engine->services, sizeof(struct service), services);
-    place_slab(layout, &engine->methods, sizeof(struct method),
-               limits->methods_max);
+    place_slab(layout, &engine->methods, sizeof(struct method), methods);
     place_slab(layout, &engine->keys, sizeof(struct key_entry),
                limits->keys_max);
-    place_map(layout, &engine->jobs_by_id, 16, limits->jobs_max, key);
+    place_map(layout, &engine->jobs_by_id, 16, jobs, key);
     place_map(layout, &engine->workers_by_name, 16, workers, key);
     place_map(layout, &engine->lanes_by_key, 8, lanes, key);
-    place_map(layout, &engine->tenants_by_name, 16, limits->tenants_max, key);
+    place_map(layout, &engine->tenants_by_name, 16, tenants, key);
     place_map(layout, &engine->services_by_name, 16, services, key);
-    place_map(layout, &engine->methods_by_name, 16, limits->methods_max, key);
+    place_map(layout, &engine->methods_by_name, 16, methods, key);
     place_map(layout, &engine->keys_by_hash, 16, limits->keys_max, key);
-    chunk_init(&engine->texts,
-               piece(layout, chunk_size(limits->jobs_max * CHUNKS_PER_JOB)),
-               limits->jobs_max * CHUNKS_PER_JOB);
-    engine->correlation_buckets = limits->jobs_max;
-    engine->correlations = piece(layout, (size_t)limits->jobs_max *
-                                             sizeof(struct list));
-    place_heap(layout, &engine->job_timers, limits->jobs_max);
-    place_heap(layout, &engine->attempt_timers, limits->attempts_max);
+    chunk_init(&engine->texts, piece(layout, chunk_size(jobs * CHUNKS_PER_JOB)),
+               jobs * CHUNKS_PER_JOB);
+    engine->correlation_buckets = jobs;
+    engine->correlations = piece(layout, (size_t)jobs * sizeof(struct list));
+    place_heap(layout, &engine->job_timers, jobs);
+    place_heap(layout, &engine->attempt_timers, attempts);
     place_heap(layout, &engine->worker_timers, workers);
 }
 

@@ -90,10 +90,12 @@ service_intern(struct engine *engine, struct text name)
 }
 
 void
-service_ref(struct service *service)
+service_ref(struct engine *engine, struct service *service)
 {
-    list_remove(&service->unused);
-    service->refs++;
+    if (service->refs++ == 0) {
+        list_remove(&service->unused);
+        engine->services_in_use++;
+    }
 }
 
 void
@@ -101,6 +103,7 @@ service_unref(struct engine *engine, struct service *service)
 {
     redial_assert(service->refs > 0);
     if (--service->refs == 0) {
+        engine->services_in_use--;
         list_append(&engine->unused_services, &service->unused);
     }
 }
@@ -167,7 +170,7 @@ method_intern(struct engine *engine, struct text service, struct text name)
     if (owner == NULL) {
         return NULL;
     }
-    service_ref(owner);
+    service_ref(engine, owner);
     struct method *method = method_take(engine);
 
     if (method == NULL) {
@@ -189,10 +192,12 @@ method_intern(struct engine *engine, struct text service, struct text name)
 }
 
 void
-method_ref(struct method *method)
+method_ref(struct engine *engine, struct method *method)
 {
-    list_remove(&method->unused);
-    method->refs++;
+    if (method->refs++ == 0) {
+        list_remove(&method->unused);
+        engine->methods_in_use++;
+    }
 }
 
 void
@@ -200,6 +205,7 @@ method_unref(struct engine *engine, struct method *method)
 {
     redial_assert(method->refs > 0);
     if (--method->refs == 0) {
+        engine->methods_in_use--;
         list_append(&engine->unused_methods, &method->unused);
     }
 }
@@ -255,10 +261,12 @@ tenant_intern(struct engine *engine, struct text name)
 }
 
 void
-tenant_ref(struct tenant *tenant)
+tenant_ref(struct engine *engine, struct tenant *tenant)
 {
-    list_remove(&tenant->unused);
-    tenant->refs++;
+    if (tenant->refs++ == 0) {
+        list_remove(&tenant->unused);
+        engine->tenants_in_use++;
+    }
 }
 
 void
@@ -266,6 +274,29 @@ tenant_unref(struct engine *engine, struct tenant *tenant)
 {
     redial_assert(tenant->refs > 0);
     if (--tenant->refs == 0) {
+        engine->tenants_in_use--;
         list_append(&engine->unused_tenants, &tenant->unused);
     }
+}
+
+bool
+service_may_be_used(const struct engine *engine, const struct service *service)
+{
+    /* Known methods, in use or not, hold up to two thirds of these. */
+    return service->refs > 0 ||
+           engine->services_in_use < engine->limits.methods_max * 3;
+}
+
+bool
+method_may_be_used(const struct engine *engine, const struct method *method)
+{
+    return method->refs > 0 ||
+           engine->methods_in_use < engine->limits.methods_max;
+}
+
+bool
+tenant_may_be_used(const struct engine *engine, const struct tenant *tenant)
+{
+    return tenant->refs > 0 ||
+           engine->tenants_in_use < engine->limits.tenants_max;
 }

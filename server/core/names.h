@@ -12,12 +12,15 @@
 
 #include "server/core/state.h"
 
-/* NULL: all places are in use. `name` has at most NAME_BYTES_MAX bytes. */
+/*
+ * NULL: all places are in use, which are twice as many as the limits say, for
+ * recovery's sake. `name` has at most NAME_BYTES_MAX bytes.
+ */
 struct service *
 service_intern(struct engine *engine, struct text name);
 
 void
-service_ref(struct service *service);
+service_ref(struct engine *engine, struct service *service);
 
 void
 service_unref(struct engine *engine, struct service *service);
@@ -31,7 +34,7 @@ struct method *
 method_find(const struct engine *engine, struct text service, struct text name);
 
 void
-method_ref(struct method *method);
+method_ref(struct engine *engine, struct method *method);
 
 void
 method_unref(struct engine *engine, struct method *method);
@@ -40,9 +43,19 @@ struct tenant *
 tenant_intern(struct engine *engine, struct text name);
 
 void
-tenant_ref(struct tenant *tenant);
+tenant_ref(struct engine *engine, struct tenant *tenant);
 
 void
 tenant_unref(struct engine *engine, struct tenant *tenant);
+
+/* Whether one more use keeps within the limits. */
+bool
+service_may_be_used(const struct engine *engine, const struct service *service);
+
+bool
+method_may_be_used(const struct engine *engine, const struct method *method);
+
+bool
+tenant_may_be_used(const struct engine *engine, const struct tenant *tenant);
 
 #endif

@@ -94,6 +94,29 @@ restore_workers(struct engine *engine)
     }
 }
 
+static bool
+slot_is_used(const void *item)
+{
+    return ((const struct job *)item)->state != JOB_NONE;
+}
+
+/* From now on all slots are below jobs_max, as in an engine without a past. */
+static void
+compact(struct engine *engine)
+{
+    uint32_t jobs_max = engine->limits.jobs_max;
+    uint32_t fresh = engine->jobs.fresh;
+
+    slab_shrink(&engine->jobs, jobs_max, slot_is_used);
+    for (uint32_t i = jobs_max; i < fresh; i++) {
+        struct job *job = slab_at(&engine->jobs, i);
+
+        if (slot_is_used(job)) {
+            job_relocate(engine, job);
+        }
+    }
+}
+
 void
 engine_recover(struct engine *engine, struct now now, uint64_t next_seq,
                struct engine_outbox *out)
@@ -112,10 +135,11 @@ engine_recover(struct engine *engine, struct now now, uint64_t next_seq,
     out->command_count = 0;
     out->text_bytes = 0;
     out->result = (struct engine_result){.slot = ENGINE_NO_SLOT};
+    compact(engine);
     for (uint32_t i = 0; i < engine->jobs.fresh; i++) {
         struct job *job = slab_at(&engine->jobs, i);
 
-        if (job->state != JOB_NONE) {
+        if (slot_is_used(job)) {
             restore_job(engine, job, wall_ms);
         }
     }

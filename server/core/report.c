@@ -100,7 +100,7 @@ report_take(struct engine *engine, const struct engine_report *report)
         report_stray(engine, job, report);
         return;
     }
-    attempt_ack(attempt);
+    attempt->acked = true;
     /* At its deadline a job ends, whatever arrives in the same moment. */
     if (!attempt->ghost) {
         job_end_if_over(engine, job);

@@ -95,6 +95,7 @@ connect(struct engine *engine, struct worker *worker,
     worker->heard_ms = engine->now.mono.ms;
     heap_set(&engine->worker_timers, &worker->timer,
              worker->heard_ms + duration_ms(engine->limits.silence_ms));
+    worker_refresh(engine, worker);
 }
 
 /* What it lists and we know goes on; what it lists in vain it shall stop. */
@@ -127,7 +128,7 @@ adopt(struct engine *engine, struct worker *worker)
 
         attempt->listed = false;
         if (listed) {
-            attempt_ack(attempt);
+            attempt_count(attempt);
             attempt_place(engine, attempt,
                           worker_offer_for(worker, attempt->job->method));
         } else {
@@ -235,7 +236,7 @@ session_poll(struct engine *engine, const struct engine_poll *poll)
         struct attempt *attempt = find_attempt(engine, &poll->acks[i]);
 
         if (attempt != NULL && attempt->worker == worker) {
-            attempt_ack(attempt);
+            attempt_count(attempt);
         }
     }
     take_credits(worker, poll);

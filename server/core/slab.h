@@ -10,6 +10,7 @@
 
 #include "server/base/check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -79,6 +80,38 @@ slab_give(struct slab *slab, void *item)
     memset(item, 0, slab->item_bytes);
     *(uint32_t *)item = slab->unused;
     slab->unused = slab_index(slab, item) + 1;
+    slab->used--;
+}
+
+/*
+ * Makes the free items below `count_max` the only ones to be used from now on,
+ * low ones first. Those above that are in use must be taken out with
+ * slab_drop(), for which there must be room below. `is_used` tells.
+ */
+static inline void
+slab_shrink(struct slab *slab, uint32_t count_max,
+            bool (*is_used)(const void *item))
+{
+    redial_assert(slab->used <= count_max);
+    slab->count_max = count_max;
+    slab->unused = 0;
+    if (slab->fresh > count_max) {
+        slab->fresh = count_max;
+    }
+    for (uint32_t i = slab->fresh; i-- > 0;) {
+        void *item = slab_at(slab, i);
+
+        if (!is_used(item)) {
+            *(uint32_t *)item = slab->unused;
+            slab->unused = i + 1;
+        }
+    }
+}
+
+static inline void
+slab_drop(struct slab *slab, void *item)
+{
+    memset(item, 0, slab->item_bytes);
     slab->used--;
 }
 

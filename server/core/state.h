@@ -132,11 +132,12 @@ struct attempt {
     uint64_t timeout_ms;
     int64_t started_ms; /* mono */
     uint32_t number;
-    bool acked;  /* the worker has it */
-    bool ghost;  /* its job went on without it; it only holds its places */
-    bool solo;   /* nothing else may run on the worker */
-    bool listed; /* in the Hello at hand */
-    bool alone;  /* end WORKER_DEAD: nothing else was in hand */
+    bool acked;   /* the worker has it: its lease renews */
+    bool counted; /* listed in a Poll: what that said was free is without it */
+    bool ghost;   /* its job went on without it; it only holds its places */
+    bool solo;    /* nothing else may run on the worker */
+    bool listed;  /* in the Hello at hand */
+    bool alone;   /* end WORKER_DEAD: nothing else was in hand */
     enum attempt_end end;
     struct heap_node timer;
     struct list of_worker;
@@ -150,7 +151,7 @@ struct offer {
     struct service *service;
     struct method *method; /* NULL: every method of the service */
     uint32_t free;         /* as of the last Poll */
-    uint32_t unacked;      /* assigned since, not acknowledged */
+    uint32_t uncounted;    /* assigned since, not acknowledged in it */
     uint32_t in_hand;
     uint32_t concurrency; /* 0: no limit of its own */
     struct list of_worker;
@@ -175,7 +176,7 @@ struct worker {
     uint32_t concurrency;
     uint32_t free_total;
     uint32_t in_hand; /* attempts, ghosts included */
-    uint32_t unacked;
+    uint32_t uncounted;
     uint32_t failures; /* recent ones weigh in the choice */
     int64_t heard_ms;  /* mono */
     int64_t awaited_until_ms;
@@ -316,8 +317,11 @@ struct engine {
     struct list unused_services;
     struct list unused_methods;
     uint32_t offers_with_credit;
-    uint32_t reserved;   /* workers */
-    uint32_t connected;  /* workers */
+    uint32_t reserved;  /* workers */
+    uint32_t connected; /* workers */
+    uint32_t methods_in_use;
+    uint32_t services_in_use;
+    uint32_t tenants_in_use;
     uint64_t generation; /* of worker ids */
 
     uint64_t shown[16]; /* jobs by shown state */

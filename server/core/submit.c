@@ -132,7 +132,7 @@ has_room(struct engine *engine, const struct engine_submit *submit)
         engine->out->result.retry_after_ms = RETRY_AFTER_MIN_MS;
         return false;
     }
-    if (slab_left(&engine->jobs) == 0) {
+    if (engine->jobs.used >= engine->limits.jobs_max) {
         return refuse(engine, "JOBS_FULL", "too many live jobs");
     }
     if (engine->payload_bytes > engine->limits.payload_bytes_max ||
@@ -243,10 +243,14 @@ submit_take(struct engine *engine, const struct engine_submit *submit)
         .is_new = true,
     };
 
-    if (known.method == NULL || known.tenant == NULL) {
+    if (known.method == NULL || !method_may_be_used(engine, known.method)) {
         engine->refused_submits++;
-        refuse(engine, known.method == NULL ? "METHODS_FULL" : "TENANTS_FULL",
-               "too many different names are in use");
+        refuse(engine, "METHODS_FULL", "too many methods are in use");
+        return;
+    }
+    if (known.tenant == NULL || !tenant_may_be_used(engine, known.tenant)) {
+        engine->refused_submits++;
+        refuse(engine, "TENANTS_FULL", "too many tenants are in use");
         return;
     }
     struct job *job = accept(engine, submit, &known);

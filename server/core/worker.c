@@ -179,6 +179,24 @@ worker_clear_offers(struct engine *engine, struct worker *worker)
     free_offers(engine, &worker->offers);
 }
 
+/* Finds what the worker serves; false when that is one name too many. */
+static bool
+name_offer(struct engine *engine, struct offer *offer,
+           const struct engine_slots *slots)
+{
+    if (slots->method.len == 0) {
+        offer->service = service_intern(engine, slots->service);
+        return offer->service != NULL &&
+               service_may_be_used(engine, offer->service);
+    }
+    offer->method = method_intern(engine, slots->service, slots->method);
+    if (offer->method == NULL || !method_may_be_used(engine, offer->method)) {
+        return false;
+    }
+    offer->service = offer->method->service;
+    return true;
+}
+
 static bool
 add_offer(struct engine *engine, struct worker *worker,
           const struct engine_slots *slots)
@@ -188,22 +206,16 @@ add_offer(struct engine *engine, struct worker *worker,
     if (offer == NULL) {
         return false;
     }
-    if (slots->method.len > 0) {
-        offer->method = method_intern(engine, slots->service, slots->method);
-        offer->service = offer->method == NULL ? NULL : offer->method->service;
-    } else {
-        offer->service = service_intern(engine, slots->service);
-    }
-    if (offer->service == NULL) {
+    if (!name_offer(engine, offer, slots)) {
         slab_give(&engine->offers, offer);
         return false;
     }
     offer->worker = worker;
     offer->concurrency = slots->count;
-    service_ref(offer->service);
+    service_ref(engine, offer->service);
     list_append(&worker->offers, &offer->of_worker);
     if (offer->method != NULL) {
-        method_ref(offer->method);
+        method_ref(engine, offer->method);
         offer->method->workers++;
         list_append(&offer->method->serving, &offer->serving);
         dispatch_workers_changed(engine, offer->method);
@@ -249,7 +261,7 @@ less(uint32_t a, uint32_t b)
 uint32_t
 worker_credit(const struct worker *worker)
 {
-    uint32_t polled = less(worker->free_total, worker->unacked);
+    uint32_t polled = less(worker->free_total, worker->uncounted);
     uint32_t room = less(worker->concurrency, worker->in_hand);
 
     return polled < room ? polled : room;
@@ -258,7 +270,7 @@ worker_credit(const struct worker *worker)
 uint32_t
 offer_credit(const struct offer *offer)
 {
-    uint32_t polled = less(offer->free, offer->unacked);
+    uint32_t polled = less(offer->free, offer->uncounted);
 
     if (offer->concurrency == 0) {
         return polled;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rig.h"
+#include "tests/unit/core/rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A job's life when nothing odd happens. */
-#include "rig.h"
+#include "tests/unit/core/rig.h"
 
 #include <string.h>
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/core/books.h"
+
+#include "server/core/state.h"
+#include "server/core/worker.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint32_t
+length(const struct list *list)
+{
+    uint32_t count = 0;
+
+    list_foreach(at, list) {
+        count++;
+    }
+    return count;
+}
+
+static void
+check_worker(const struct engine *engine, const struct worker *worker)
+{
+    uint32_t in_hand = 0;
+    uint32_t uncounted = 0;
+    bool solo = false;
+
+    list_foreach(at, &worker->attempts) {
+        struct attempt *attempt = container_of(at, struct attempt, of_worker);
+
+        assert_ptr_equal(attempt->worker, worker);
+        in_hand++;
+        uncounted += !attempt->counted;
+        solo = solo || attempt->solo;
+        assert_false(attempt->listed);
+    }
+    assert_int_equal(worker->in_hand, in_hand);
+    assert_int_equal(worker->uncounted, uncounted);
+    assert_int_equal(worker->solo, solo);
+    assert_true(worker->state == WORKER_CONNECTED || in_hand > 0);
+    bool on = worker->state == WORKER_CONNECTED && !worker->silent &&
+              worker->reserved_for == NULL && !worker->solo &&
+              worker_credit(worker) > 0;
+
+    assert_int_equal(worker->on, on);
+    list_foreach(at, &worker->offers) {
+        struct offer *offer = container_of(at, struct offer, of_worker);
+
+        assert_int_equal(list_is_linked(&offer->with_credit),
+                         on && offer_credit(offer) > 0);
+    }
+    if (worker->state != WORKER_GONE) {
+        assert_true(heap_has(&worker->timer) || worker->silent ||
+                    engine->now.mono.ms == 0);
+    }
+}
+
+static void
+check_method(const struct engine *engine, const struct method *method)
+{
+    uint32_t running = 0;
+    uint32_t waiting = 0;
+    uint32_t lanes = 0;
+    uint32_t retries = 0;
+
+    for (uint32_t i = 0; i < engine->attempts.fresh; i++) {
+        const struct attempt *attempt = slab_at(&engine->attempts, i);
+
+        running += attempt->job != NULL && attempt->worker != NULL &&
+                   attempt->job->method == method;
+    }
+    for (uint32_t i = 0; i < engine->jobs.fresh; i++) {
+        const struct job *job = slab_at(&engine->jobs, i);
+
+        waiting += job->state != JOB_NONE && job->waiting &&
+                   job->method == method;
+    }
+    for (uint32_t p = 0; p < PRIORITY_COUNT; p++) {
+        const struct level *level = &method->levels[p];
+
+        assert_int_equal((method->level_mask >> p) & 1u,
+                         !list_is_empty(&level->lanes));
+        assert_int_equal((method->retry_mask >> p) & 1u,
+                         !list_is_empty(&level->retry_lanes));
+        list_foreach(at, &level->lanes) {
+            struct lane *lane = container_of(at, struct lane, ring);
+
+            lanes += length(&lane->first) + length(&lane->retries);
+            retries += length(&lane->retries);
+            assert_int_equal(list_is_linked(&lane->retry_ring),
+                             !list_is_empty(&lane->retries));
+        }
+    }
+    assert_int_equal(method->running, running);
+    assert_int_equal(method->waiting, waiting);
+    assert_int_equal(method->waiting_retries, retries);
+    assert_int_equal(lanes + length(&method->suspects), waiting);
+    assert_int_equal(length(&method->ages), waiting);
+    uint32_t limit = method->policy->concurrency;
+
+    assert_int_equal(list_is_linked(&method->ring),
+                     waiting > 0 && (limit == 0 || running < limit));
+}
+
+static void
+check_job(const struct engine *engine, const struct job *job)
+{
+    assert_int_equal(job->attempt_now != NULL, job->state == JOB_RUNNING);
+    if (job->state >= JOB_SUCCEEDED) {
+        assert_non_null(job->ghosts);
+        assert_false(job->waiting);
+        assert_false(heap_has(&job->timer));
+    }
+    if (job->state == JOB_READY) {
+        assert_true(job->waiting);
+    }
+    if ((job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF) &&
+        !job->waiting) {
+        assert_true(heap_has(&job->timer));
+    }
+    if (job->attempt_now != NULL) {
+        assert_false(job->attempt_now->ghost);
+        assert_int_equal(job->attempt_now->fence, job->fence);
+    }
+    (void)engine;
+}
+
+void
+books_check(const struct engine *engine)
+{
+    uint64_t shown[16] = {0};
+    uint32_t jobs = 0;
+    uint64_t bytes = 0;
+    uint32_t connected = 0;
+    uint32_t workers = 0;
+    uint32_t with_credit = 0;
+
+    for (uint32_t i = 0; i < engine->jobs.fresh; i++) {
+        const struct job *job = slab_at(&engine->jobs, i);
+
+        if (job->state != JOB_NONE) {
+            jobs++;
+            bytes += job->payload_bytes;
+            shown[job->waiting ? JOB_READY : job->state]++;
+            check_job(engine, job);
+        }
+    }
+    for (uint32_t i = 0; i < engine->workers.fresh; i++) {
+        const struct worker *worker = slab_at(&engine->workers, i);
+
+        if (worker->state != WORKER_NONE) {
+            workers++;
+            connected += worker->state == WORKER_CONNECTED;
+            check_worker(engine, worker);
+        }
+    }
+    for (uint32_t i = 0; i < engine->methods.fresh; i++) {
+        check_method(engine, slab_at(&engine->methods, i));
+    }
+    for (uint32_t i = 0; i < engine->offers.fresh; i++) {
+        const struct offer *offer = slab_at(&engine->offers, i);
+
+        with_credit += offer->worker != NULL &&
+                       list_is_linked(&offer->with_credit);
+    }
+    assert_memory_equal(shown, engine->shown, sizeof(shown));
+    assert_int_equal(jobs, engine->jobs.used);
+    assert_int_equal(jobs, engine->jobs_by_id.count);
+    assert_int_equal(bytes, engine->payload_bytes);
+    assert_int_equal(connected, engine->connected);
+    assert_int_equal(workers, engine->workers.used);
+    assert_int_equal(workers, engine->workers_by_name.count);
+    assert_int_equal(with_credit, engine->offers_with_credit);
+    assert_int_equal(engine->lanes.used, engine->lanes_by_key.count);
+    assert_int_equal(engine->keys.used, engine->keys_by_hash.count);
+}
