@@ -203,9 +203,11 @@ parse(struct document *document, struct config_report *report)
     }
     document->root = cJSON_ParseWithLengthOpts(text, document->len, &end, 0);
     if (document->root == NULL) {
-        report_syntax(document, report, end == NULL ? 0 : (size_t)(end - text),
-                      document->scan.count == 0 ? "nothing but space"
-                                                : "not JSON");
+        bool empty = document->scan.count == 0;
+
+        report_syntax(document, report,
+                      empty || end == NULL ? 0 : (size_t)(end - text),
+                      empty ? "nothing but space" : "not JSON");
         return true;
     }
     size_t tail = (size_t)(end - text);

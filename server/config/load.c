@@ -59,7 +59,7 @@ is_group(const char *key)
 {
     size_t len = strlen(key);
 
-    for (size_t i = 0; i < PARAM_COUNT; i++) {
+    for (size_t i = 0; len > 0 && i < PARAM_COUNT; i++) {
         if (param_group_len(&param_table[i]) == len &&
             memcmp(param_table[i].path, key, len) == 0) {
             return true;

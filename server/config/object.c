@@ -9,9 +9,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 const struct object_row object_table[OBJECT_COUNT] = {
-#define OBJECT(name_, text) [OBJECT_##name_] = {#name_, text},
+#define OBJECT(name_, json_name, text) \
+    [OBJECT_##name_] = {#name_, json_name, text},
 #include "server/config/fields.def"
 };
 
@@ -58,6 +60,21 @@ is_grpc_object(enum object object)
            object == OBJECT_RETRY_POLICY;
 }
 
+/* The path that was probably meant, or NULL. */
+static const char *
+find_nearest(const struct spot *spot, const char *const *names, size_t count)
+{
+    size_t len = strlen(spot->key);
+
+    /* A parameter without its group. */
+    for (size_t i = 0; spot->parent->parent == NULL && i < PARAM_COUNT; i++) {
+        if (strcasecmp(param_leaf(&param_table[i]), spot->key) == 0) {
+            return param_table[i].path;
+        }
+    }
+    return report_nearest(spot->key, len < 6 ? 1 : len / 3, names, count);
+}
+
 void
 object_report_unknown(struct config_report *report, const struct spot *spot,
                       const char *const *names, size_t count)
@@ -69,8 +86,7 @@ object_report_unknown(struct config_report *report, const struct spot *spot,
         report_error(report, spot, "a known field");
         return;
     }
-    const char *nearest = report_nearest(spot->key, 1 + strlen(spot->key) / 3,
-                                         names, count);
+    const char *nearest = find_nearest(spot, names, count);
 
     if (nearest == NULL && count <= NAMES_TOLD_MAX) {
         for (size_t i = 0; i < count && len < sizeof(known); i++) {

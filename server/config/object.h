@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum object {
-#define OBJECT(name, sentence) OBJECT_##name,
+#define OBJECT(name, json_name, sentence) OBJECT_##name,
 #include "server/config/fields.def"
     OBJECT_COUNT,
 };
@@ -64,7 +64,8 @@ struct field_row {
 extern const struct field_row field_table[FIELD_COUNT];
 
 struct object_row {
-    const char *name; /* "RETRY_POLICY" */
+    const char *name;      /* "RETRY_POLICY" */
+    const char *json_name; /* "retryPolicy" */
     const char *sentence;
 };
 

@@ -37,19 +37,19 @@ read_integer_range(uint64_t min, uint64_t max, char text[READ_RANGE_BYTES])
 void
 read_duration_range(uint64_t min, uint64_t max, char text[READ_RANGE_BYTES])
 {
+    bool fits = min <= 1500 && max >= 1500;
     char from[VALUE_TEXT_BYTES];
     char to[VALUE_TEXT_BYTES];
 
-    value_duration_print(min, from);
-    value_duration_print(max, to);
     if (max >= VALUE_DURATION_MS_MAX) {
         (void)snprintf(text, READ_RANGE_BYTES,
                        "a duration greater than \"0s\", such as \"1.5s\"");
         return;
     }
-    (void)snprintf(text, READ_RANGE_BYTES,
-                   "a duration from \"%s\" to \"%s\", such as \"%s\"", from, to,
-                   to);
+    value_duration_print(min, from);
+    value_duration_print(max, to);
+    (void)snprintf(text, READ_RANGE_BYTES, "a duration from \"%s\" to \"%s\"%s",
+                   from, to, fits ? ", such as \"1.5s\"" : "");
 }
 
 void

@@ -138,8 +138,10 @@ print_field(struct bytes *out, enum field field)
     print(out, ": ");
     print(out, range);
     if (row->kind == FIELD_KIND_OBJECT || row->kind == FIELD_KIND_ARRAY) {
-        print(out, row->detail[0] == '\0' ? "" : ", see ");
-        print(out, row->detail);
+        if (row->detail[0] != '\0') {
+            print(out, ", see ");
+            print(out, object_table[object_find(row->detail)].json_name);
+        }
     }
     print(out, ". ");
     print(out, row->sentence);
@@ -157,12 +159,12 @@ config_reference_print(struct bytes *out)
     print(out, "\n## Objects\n");
     for (unsigned object = 0; object < OBJECT_COUNT; object++) {
         print(out, "\n### ");
-        print(out, object_table[object].name);
+        print(out, object_table[object].json_name);
         print(out, "\n\n");
         print(out, object_table[object].sentence);
         print(out, "\n\n");
         for (unsigned i = 0; i < FIELD_COUNT; i++) {
-            if (field_table[i].object == (enum object)object) {
+            if (field_table[i].object == object) {
                 print_field(out, (enum field)i);
             }
         }

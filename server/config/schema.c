@@ -8,7 +8,6 @@
 #include "server/config/param.h"
 #include "server/config/value.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,24 +17,6 @@ enum { NAME_BYTES = 64 };
 #define BYTES_PATTERN    "^[0-9]+([KMGT]i)?B?$"
 #define WORD_PATTERN     "^[!-~]*$"
 #define NAME_PATTERN     "^[!-.0-~]*$"
-
-/* "METHOD_CONFIG" as "methodConfig". */
-static void
-definition_name(const char *object, char name[NAME_BYTES])
-{
-    size_t len = 0;
-    bool upper = false;
-
-    for (; *object != '\0' && len < NAME_BYTES - 1; object++) {
-        if (*object == '_') {
-            upper = true;
-            continue;
-        }
-        name[len++] = upper ? *object : (char)tolower((unsigned char)*object);
-        upper = false;
-    }
-    name[len] = '\0';
-}
 
 static void
 print_reference(struct json_out *json, const char *key, const char *definition)
@@ -177,14 +158,11 @@ static void
 print_object_reference(struct json_out *json, const char *key,
                        const char *detail)
 {
-    char name[NAME_BYTES];
-
     if (detail[0] == '\0') {
         json_string(json, "type", "object");
         return;
     }
-    definition_name(detail, name);
-    print_reference(json, key, name);
+    print_reference(json, key, object_table[object_find(detail)].json_name);
 }
 
 /* "type": "array", its bounds, and "items": { ... left open. */
@@ -377,10 +355,7 @@ print_definitions(struct json_out *json)
     json_close(json, '}');
     print_code_definitions(json);
     for (unsigned i = OBJECT_ROOT + 1; i < OBJECT_COUNT; i++) {
-        char name[NAME_BYTES];
-
-        definition_name(object_table[i].name, name);
-        json_open(json, name, '{');
+        json_open(json, object_table[i].json_name, '{');
         print_object(json, (enum object)i);
         json_close(json, '}');
     }
