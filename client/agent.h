@@ -17,6 +17,7 @@
 #include "client/internal.h"
 #include "client/link.h"
 #include "client/loop.h"
+#include "client/reply.h"
 #include <redial/v1/gateway.pb-c.h>
 
 struct redial_client {
@@ -133,17 +134,5 @@ redial_i_await_close_locked(redial_client *client);
 /* The link is up, or the client closes: goes on, or gives up. */
 void
 redial_i_watch_pump_locked(redial_client *client);
-
-/* ---- shared by submit, await and watch ---- */
-
-/*
- * Takes an answer apart. OK: *ret_message is the response in `arena`. Otherwise
- * *ret_error says what was wrong. No lock.
- */
-enum redial_status
-redial_i_reply_unpack(nng_msg *reply,
-                      const ProtobufCMessageDescriptor *descriptor,
-                      struct wire_arena *arena, ProtobufCMessage **ret_message,
-                      struct redial_error *ret_error);
 
 #endif /* REDIAL_CLIENT_AGENT_H */

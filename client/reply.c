@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/agent.h"
+#include "client/reply.h"
+
 #include "client/error.h"
+#include "proto/envelope.h"
+#include "proto/unpack.h"
 
 static enum redial_status
 fail_wire(struct redial_error *error, const struct wire_error *problem)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/help.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define COLUMNS_MAX 79
@@ -69,12 +70,8 @@ help_add_overview(struct text *text)
                    "\n"
                    "Exit codes:\n");
     for (size_t i = 0; i < exit_meaning_count; i++) {
-        struct text name = {.at = NULL};
-
-        text_addf(&name, "%d", (int)exit_meanings[i].code);
-        (void)strncpy(number, text_string(&name), sizeof(number) - 1);
-        number[sizeof(number) - 1] = '\0';
-        text_fini(&name);
+        (void)snprintf(number, sizeof(number), "%d",
+                       (int)exit_meanings[i].code);
         add_row(text, number, exit_meanings[i].meaning, 14);
     }
 }

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/cli/line.h"
+
+#include "client/cli/units.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define SOURCE_COLUMNS 40 /* of names that a peer gives, within a line */
+
+struct rule_row {
+    const char *name;
+    const char *sentence;
+};
+
+static const struct rule_row rules[] = {
+#define RULE(name, sentence) {name, sentence},
+#include "client/cli/rule.def"
+};
+
+static const char *
+find_sentence(const char *rule)
+{
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (strcmp(rules[i].name, rule) == 0) {
+            return rules[i].sentence;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_given(const char *string)
+{
+    return string != NULL && string[0] != '\0';
+}
+
+/* ---- States ------------------------------------------------------------- */
+
+const char *
+line_state_name(Redial__V1__Job__State state)
+{
+    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(
+        &redial__v1__job__state__descriptor, (int)state);
+
+    return value != NULL ? value->name : "UNKNOWN_STATE";
+}
+
+bool
+line_state_is_final(Redial__V1__Job__State state)
+{
+    return state >= REDIAL__V1__JOB__STATE__SUCCEEDED;
+}
+
+enum paint
+line_state_paint(Redial__V1__Job__State state)
+{
+    if (state == REDIAL__V1__JOB__STATE__SUCCEEDED) {
+        return PAINT_GREEN;
+    }
+    if (state == REDIAL__V1__JOB__STATE__RUNNING) {
+        return PAINT_CYAN;
+    }
+    if (line_state_is_final(state)) {
+        return PAINT_RED;
+    }
+    if (state == REDIAL__V1__JOB__STATE__BACKOFF ||
+        state == REDIAL__V1__JOB__STATE__PARKED) {
+        return PAINT_YELLOW;
+    }
+    return PAINT_NONE;
+}
+
+/* ---- Pieces ------------------------------------------------------------- */
+
+static const char *
+code_name(Redial__V1__Code code)
+{
+    const ProtobufCEnumValue *value =
+        protobuf_c_enum_descriptor_get_value(&redial__v1__code__descriptor,
+                                             (int)code);
+
+    return value != NULL ? value->name : "UNKNOWN";
+}
+
+static void
+add_ending(struct text *text, const char *code, const char *reason,
+           const char *words, size_t columns)
+{
+    text_add(text, code);
+    if (is_given(reason)) {
+        text_add(text, " ");
+        text_add_foreign(text, reason, SOURCE_COLUMNS);
+    }
+    if (is_given(words)) {
+        text_add(text, " ");
+        text_add_foreign(text, words, columns);
+    }
+}
+
+void
+line_add_outcome(struct text *text, const Redial__V1__Outcome *outcome,
+                 size_t columns)
+{
+    add_ending(text, code_name(outcome->code), outcome->reason, outcome->text,
+               columns);
+}
+
+void
+line_add_method(struct text *text, const char *service, const char *method)
+{
+    text_add_foreign(text, service, 0);
+    if (is_given(method)) {
+        text_add(text, "/");
+        text_add_foreign(text, method, 0);
+    }
+}
+
+/* "×1.15": the factor that chance drew. */
+static void
+add_jitter(struct text *text, uint32_t permille)
+{
+    uint32_t hundredths = (permille + 5) / 10;
+
+    text_addf(text, " ×%u.%02u", (unsigned)(hundredths / 100),
+              (unsigned)(hundredths % 100));
+}
+
+/* " (backoff 8 s ×1.15, max_backoff)": where the delay comes from. */
+static void
+add_source(struct text *text, const Redial__V1__Decision *decision)
+{
+    if (!is_given(decision->delay_source)) {
+        return;
+    }
+    text_add(text, " (");
+    text_add_foreign(text, decision->delay_source, SOURCE_COLUMNS);
+    if (decision->has_backoff_ms) {
+        text_add(text, " ");
+        units_add_duration(text, decision->backoff_ms);
+    }
+    if (decision->has_jitter_permille) {
+        add_jitter(text, decision->jitter_permille);
+    }
+    if (is_given(decision->clamp)) {
+        text_add(text, ", limit ");
+        text_add_foreign(text, decision->clamp, SOURCE_COLUMNS);
+    }
+    text_add(text, ")");
+}
+
+void
+line_add_decision(struct text *text, const Redial__V1__Decision *decision,
+                  int64_t now_ms)
+{
+    const char *rule = decision->rule != NULL ? decision->rule : "";
+    const char *sentence = find_sentence(rule);
+
+    if (strcmp(rule, "SUCCEEDED") == 0) {
+        return;
+    }
+    if (decision->has_delay_ms && decision->delay_source != NULL) {
+        text_add(text, strcmp(rule, "SCHEDULED") == 0 ? "starts in "
+                                                      : "retry in ");
+        if (now_ms != 0 && decision->has_until_wall_ms) {
+            units_add_between(text, now_ms, decision->until_wall_ms);
+        } else {
+            units_add_duration(text, decision->delay_ms);
+        }
+        add_source(text, decision);
+        return;
+    }
+    if (strcmp(rule, "FREE_RETRY") == 0) {
+        text_add(text, "again at once, free");
+        return;
+    }
+    text_add_foreign(text, rule, SOURCE_COLUMNS);
+    if (sentence != NULL) {
+        text_addf(text, ": %s", sentence);
+    }
+}
+
+/* ---- Why ---------------------------------------------------------------- */
+
+static void
+add_why_delay(struct text *text, const Redial__V1__Decision *decision,
+              size_t indent)
+{
+    text_add_spaces(text, indent);
+    text_addf(text, "delay %" PRIu64 " ms", decision->delay_ms);
+    if (is_given(decision->delay_source)) {
+        text_add(text, " from ");
+        text_add_foreign(text, decision->delay_source, SOURCE_COLUMNS);
+    }
+    if (decision->has_backoff_ms) {
+        text_addf(text, " %" PRIu64 " ms", decision->backoff_ms);
+    }
+    if (decision->has_jitter_permille) {
+        text_addf(text, " × %u.%03u",
+                  (unsigned)(decision->jitter_permille / 1000),
+                  (unsigned)(decision->jitter_permille % 1000));
+    }
+    if (is_given(decision->clamp)) {
+        text_add(text, ", limited by ");
+        text_add_foreign(text, decision->clamp, SOURCE_COLUMNS);
+    }
+    if (decision->has_until_wall_ms) {
+        text_add(text, "; until ");
+        units_add_wall(text, decision->until_wall_ms);
+    }
+    text_add(text, "\n");
+}
+
+/* A number of thousandths, "-8.5". */
+static void
+add_milli(struct text *text, int64_t milli)
+{
+    uint64_t size = milli < 0 ? -(uint64_t)milli : (uint64_t)milli;
+
+    text_addf(text, "%s%" PRIu64, milli < 0 ? "-" : "", size / 1000);
+    if (size % 1000 != 0) {
+        text_addf(text, ".%03" PRIu64, size % 1000);
+        while (text->len > 0 && text->at[text->len - 1] == '0') {
+            text->at[--text->len] = '\0';
+        }
+    }
+}
+
+static void
+add_why_counts(struct text *text, const Redial__V1__Decision *decision,
+               size_t indent)
+{
+    text_add_spaces(text, indent);
+    text_addf(text, "attempts: %u charged, %u free, %u left",
+              (unsigned)decision->attempts_charged,
+              (unsigned)decision->attempts_free,
+              (unsigned)decision->attempts_left);
+    if (decision->has_tokens_milli) {
+        text_add(text, "; tokens left ");
+        add_milli(text, decision->tokens_milli);
+    }
+    if (decision->has_policy_version) {
+        text_addf(text, "; policy %u", (unsigned)decision->policy_version);
+    }
+    text_add(text, "\n");
+}
+
+void
+line_add_why(struct text *text, const Redial__V1__Decision *decision,
+             size_t indent)
+{
+    const char *rule = is_given(decision->rule) ? decision->rule : "no rule";
+    const char *sentence = find_sentence(rule);
+
+    text_add_spaces(text, indent);
+    text_add_foreign(text, rule, SOURCE_COLUMNS);
+    text_addf(text, "%s%s\n", sentence != NULL ? ": " : "",
+              sentence != NULL ? sentence : "");
+    if (decision->has_delay_ms) {
+        add_why_delay(text, decision, indent);
+    }
+    if (decision->has_attempts_charged || decision->has_attempts_left) {
+        add_why_counts(text, decision, indent);
+    }
+}
+
+/* ---- Jobs --------------------------------------------------------------- */
+
+static void
+add_attempt_of(struct text *text, const Redial__V1__Job *job, uint32_t number)
+{
+    text_addf(text, "attempt %u", (unsigned)number);
+    if (job->has_max_attempts && job->max_attempts > 0) {
+        text_addf(text, " of %u", (unsigned)job->max_attempts);
+    }
+}
+
+static void
+add_so_far(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
+{
+    if (job->has_accepted_wall_ms) {
+        text_add(text, ", ");
+        units_add_between(text, job->accepted_wall_ms, now_ms);
+        text_add(text, " so far");
+    }
+}
+
+static void
+add_next(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
+{
+    if (!job->has_next_wall_ms) {
+        return;
+    }
+    text_add(text, ", next in ");
+    units_add_between(text, now_ms, job->next_wall_ms);
+    if (job->decision != NULL) {
+        add_source(text, job->decision);
+    }
+}
+
+static void
+add_final(struct text *text, const Redial__V1__Job *job)
+{
+    uint32_t attempts = job->attempts_charged + job->attempts_free;
+
+    text_addf(text, "after %u attempt%s", (unsigned)attempts,
+              attempts == 1 ? "" : "s");
+    if (job->has_accepted_wall_ms && job->has_state_since_wall_ms) {
+        text_add(text, ", ");
+        units_add_between(text, job->accepted_wall_ms,
+                          job->state_since_wall_ms);
+    }
+    if (job->state == REDIAL__V1__JOB__STATE__SUCCEEDED) {
+        return;
+    }
+    if (job->outcome != NULL) {
+        text_add(text, "  ");
+        line_add_outcome(text, job->outcome, LINE_TEXT_COLUMNS);
+    }
+    if (job->state == REDIAL__V1__JOB__STATE__FAILED &&
+        job->decision != NULL && is_given(job->decision->rule)) {
+        text_add(text, "  (");
+        line_add_decision(text, job->decision, 0);
+        text_add(text, ")");
+    }
+}
+
+static void
+add_live(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
+{
+    uint32_t charged = job->attempts_charged;
+
+    if (job->state == REDIAL__V1__JOB__STATE__SCHEDULED ||
+        (job->state == REDIAL__V1__JOB__STATE__READY && charged == 0)) {
+        text_add(text, "no attempt yet");
+    } else {
+        /* The one that runs is not charged before it ends. */
+        add_attempt_of(
+            text, job,
+            charged +
+                (job->state == REDIAL__V1__JOB__STATE__RUNNING ? 1 : 0));
+    }
+    add_so_far(text, job, now_ms);
+    add_next(text, job, now_ms);
+    if (is_given(job->progress) &&
+        job->state == REDIAL__V1__JOB__STATE__RUNNING) {
+        text_add(text, "  says: ");
+        text_add_foreign(text, job->progress, LINE_TEXT_COLUMNS);
+    }
+    if (job->last_failure != NULL) {
+        text_add(text, "  last: ");
+        line_add_outcome(text, job->last_failure, LINE_TEXT_COLUMNS);
+    }
+}
+
+void
+line_add_job(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
+{
+    line_add_method(text, job->service, job->method);
+    text_add(text, "  ");
+    text_paint(text, line_state_paint(job->state), line_state_name(job->state));
+    text_add(text, "  ");
+    if (line_state_is_final(job->state)) {
+        add_final(text, job);
+    } else {
+        add_live(text, job, now_ms);
+    }
+}
+
+/* ---- Events ------------------------------------------------------------- */
+
+static enum paint
+event_paint(const char *type)
+{
+    static const struct {
+        const char *end;
+        enum paint paint;
+    } rows[] = {
+        {".succeeded", PAINT_GREEN}, {".failed", PAINT_RED},
+        {".lost", PAINT_RED},        {".expired", PAINT_RED},
+        {".cancelled", PAINT_RED},   {".started", PAINT_CYAN},
+        {".planned", PAINT_YELLOW},  {".parked", PAINT_YELLOW},
+        {".opened", PAINT_RED},      {".gap", PAINT_RED},
+    };
+    size_t len = strlen(type);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t end = strlen(rows[i].end);
+
+        if (len > end && strcmp(type + len - end, rows[i].end) == 0) {
+            return rows[i].paint;
+        }
+    }
+    return PAINT_NONE;
+}
+
+static void
+add_event_type(struct text *text, const char *type)
+{
+    struct text safe = {.at = NULL};
+    size_t columns;
+
+    text_add_foreign(&safe, type, SOURCE_COLUMNS);
+    columns = text_columns(text_string(&safe));
+    text_paint(text, event_paint(text_string(&safe)), text_string(&safe));
+    text_add_spaces(text, columns < 18 ? 18 - columns : 1);
+    text_fini(&safe);
+}
+
+static void
+add_word(struct text *text, const char *before, const char *word)
+{
+    if (is_given(word)) {
+        text_add(text, before);
+        text_add_foreign(text, word, LINE_TEXT_COLUMNS);
+    }
+}
+
+static void
+add_event_ending(struct text *text, const Redial__V1__Event *event)
+{
+    bool is_failure = event->has_code && event->code != REDIAL__V1__CODE__OK;
+
+    if (is_failure) {
+        text_add(text, "  ");
+        add_ending(text, code_name(event->code), event->reason, event->text,
+                   LINE_TEXT_COLUMNS);
+    } else {
+        add_word(text, "  ", event->reason);
+        add_word(text, "  ", event->text);
+    }
+    if (event->decision != NULL && is_given(event->decision->rule) &&
+        strcmp(event->decision->rule, "SUCCEEDED") != 0) {
+        text_add(text, "  ");
+        line_add_decision(text, event->decision, 0);
+    }
+}
+
+void
+line_add_event(struct text *text, const Redial__V1__Event *event)
+{
+    units_add_wall(text, event->wall_ms);
+    text_add(text, "  ");
+    add_event_type(text, event->type);
+    if (is_given(event->job_id)) {
+        add_word(text, " ", event->job_id);
+        if (is_given(event->correlation_id) &&
+            strcmp(event->correlation_id, event->job_id) != 0) {
+            add_word(text, " ", event->correlation_id);
+        }
+    }
+    if (is_given(event->service)) {
+        text_add(text, " ");
+        line_add_method(text, event->service, event->method);
+    }
+    if (event->has_attempt) {
+        text_addf(text, "  attempt %u", (unsigned)event->attempt);
+    }
+    add_word(text, event->has_attempt ? " on " : "  ", event->worker);
+    add_event_ending(text, event);
+    if (event->gap != NULL) {
+        text_add(text, "  ");
+        line_add_gap(text, event->gap);
+    }
+}
+
+void
+line_add_gap(struct text *text, const Redial__V1__Gap *gap)
+{
+    const char *reason = is_given(gap->reason) ? gap->reason : "UNKNOWN";
+
+    if (strcmp(reason, "EPOCH_CHANGED") == 0) {
+        text_add(text, "gap: the gateway has another log now; what was in log ");
+        text_add_foreign(text, gap->epoch, SOURCE_COLUMNS);
+        text_addf(text, " from event %" PRIu64 " on is not known", gap->from_seq);
+    } else {
+        text_addf(text, "gap: events %" PRIu64 " to %" PRIu64
+                        " are not kept any more",
+                  gap->from_seq, gap->to_seq);
+    }
+    text_add(text, " (");
+    text_add_foreign(text, reason, SOURCE_COLUMNS);
+    text_add(text, ")");
+}
