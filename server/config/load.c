@@ -116,6 +116,17 @@ loader_add(struct loader *loader, const char *source, bool has_lines,
     }
 }
 
+struct text
+loader_copy(struct loader *loader, const char *text)
+{
+    size_t len = strlen(text);
+
+    return (struct text){
+        .at = config_arena_text(loader->config->arena, text, len),
+        .len = (uint32_t)len,
+    };
+}
+
 /* Directories that the machine gives us, where the operator does not. */
 static void
 set_directories(struct loader *loader)

@@ -64,6 +64,10 @@ loader_add_sets(struct loader *loader);
 const char *
 loader_variable(const struct loader *loader, const char *name);
 
+/* A copy that the configuration owns; terminated. */
+struct text
+loader_copy(struct loader *loader, const char *text);
+
 /* Build parts of the configuration from all layers. */
 void
 loader_read_listeners(struct loader *loader);

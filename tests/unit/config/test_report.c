@@ -11,32 +11,33 @@
 #include <cmocka.h>
 
 /* One text with an error of every kind, and the whole report. */
+static const char wrong[] =
+    "{\n"
+    "  'name': 'two words',\n"
+    "  'limits': {'jobs_max': 5, 'keysMax': 0, 'frameBytesMax': '1EiB'},\n"
+    "  'jobsMax': 3,\n"
+    "  'log': {'level': 'verbose'},\n"
+    "  'drainTime': '3c',\n"
+    "  'retryThrottling': {'maxTokens': 10},\n"
+    "  'listeners': [{'url': 'tcp://0.0.0.0:7400', 'role': 'agent'}],\n"
+    "  'methodConfig': [\n"
+    "    {'name': [{'service': 'S'}], 'timeut': '1s',\n"
+    "     'retryPolicy': {'maxAttempts': 1,\n"
+    "                     'retryableStatusCodes': ['UNAVAILABEL']}},\n"
+    "    {'name': [{'service': 'S'}]}\n"
+    "  ],\n"
+    "  'plugins': [{'name': 'p', 'plugin': 'htp',\n"
+    "               'methods': [{'service': 'S', 'concurrency': 2}]}],\n"
+    "  'store': 5\n"
+    "}\n";
+
 static void
 everything_wrong_is_said_at_once(void **state)
 {
     struct loaded loaded;
 
     (void)state;
-    load_text(
-        &loaded,
-        "{\n"
-        "  'name': 'two words',\n"
-        "  'limits': {'jobs_max': 5, 'keysMax': 0, 'frameBytesMax': '1EiB'},\n"
-        "  'jobsMax': 3,\n"
-        "  'log': {'level': 'verbose'},\n"
-        "  'drainTime': '3c',\n"
-        "  'retryThrottling': {'maxTokens': 10},\n"
-        "  'listeners': [{'url': 'tcp://0.0.0.0:7400', 'role': 'agent'}],\n"
-        "  'methodConfig': [\n"
-        "    {'name': [{'service': 'S'}], 'timeut': '1s',\n"
-        "     'retryPolicy': {'maxAttempts': 1,\n"
-        "                     'retryableStatusCodes': ['UNAVAILABEL']}},\n"
-        "    {'name': [{'service': 'S'}]}\n"
-        "  ],\n"
-        "  'plugins': [{'name': 'p', 'plugin': 'htp',\n"
-        "               'methods': [{'service': 'S', 'concurrency': 2}]}],\n"
-        "  'store': 5\n"
-        "}\n");
+    load_text(&loaded, wrong);
     assert_int_equal(loaded.status, REDIAL_INVALID_ARGUMENT);
     assert_string_equal(
         loaded_report(&loaded),

@@ -13,74 +13,74 @@
 
 #include <cmocka.h>
 
+static const struct {
+    const char *text;
+    const char *report;
+} not_json[] = {
+    {"", "1: error: column 1: nothing but space"},
+    {" \n ", "1: error: column 1: nothing but space"},
+    {"{'name': 'a'} 5", "1: error: column 15: text after the end"},
+    {"{} {}", "1: error: column 4: text after the end"},
+    {"{'name': 'a',}", "1: error: column 14: not JSON"},
+    {"{'name' 'a'}", "1: error: column 9: not JSON"},
+    {"{name: 'a'}", "1: error: column 2: not JSON"},
+    {"{\n 'name': 'a'\n", "1: error: column 1: not closed"},
+    {"{'a': [1, 2}", "1: error: column 12: the wrong closing bracket"},
+    {"}", "1: error: column 1: closes nothing"},
+    {"{\n\n  'log': 01}", "3: error: column 10: not a JSON number"},
+    {"{'log': 0x10}", "1: error: column 9: not a JSON number"},
+    {"{'log': 1.}", "1: error: column 9: not a JSON number"},
+    {"{'log': .5}", "1: error: column 9: not JSON"},
+    {"{'log': +5}", "1: error: column 9: not JSON"},
+    {"{'log': -}", "1: error: column 9: not a JSON number"},
+    {"{'log': 1.5.5}", "1: error: column 9: not a JSON number"},
+    {"{'log': 1-2}", "1: error: column 9: not a JSON number"},
+    {"{'log': 12e}", "1: error: column 9: not a JSON number"},
+    {"{'log': 1e+}", "1: error: column 9: not a JSON number"},
+    {"{'log': NaN}", "1: error: column 9: not JSON"},
+    {"{'log': tru}", "1: error: column 9: not JSON"},
+    {"{'log': True}", "1: error: column 9: not JSON"},
+    {"{'log': truely}", "1: error: column 9: not JSON"},
+    {"{} // why", "1: error: column 4: JSON has no comments"},
+    {"# why\n{}", "1: error: column 1: JSON has no comments"},
+    {"{'name': 'a", "1: error: column 10: a string without its closing "
+                    "quote"},
+    {"{'name': 'a\tb'}", "1: error: column 12: a control character inside "
+                         "a string"},
+    {"{'name': 'a\nb'}", "1: error: column 12: a control character inside "
+                         "a string"},
+    {"{'name': '\\x'}", "1: error: column 12: no such escape"},
+    {"{'name': '\\u12g4'}", "1: error: column 12: \\u takes four "
+                            "hexadecimal digits"},
+    {"{'name': '\\u0000'}", "1: error: column 12: the character NUL is not "
+                            "allowed"},
+    {"{'name': '\\ud800'}", "1: error: column 11: not JSON"},
+    {"{'name': '\xff'}", "1: error: column 11: not valid UTF-8"},
+    {"{'name': '\xc0\x80'}", "1: error: column 11: not valid UTF-8"},
+    {"{'name': '\xed\xa0\x80'}", "1: error: column 11: not valid UTF-8"},
+    {"{'name': '\xf4\x90\x80\x80'}", "1: error: column 11: not valid UTF-8"},
+    {"{'name': '\xe2\x82'}", "1: error: column 11: not valid UTF-8"},
+    {"{'\xff': 1}", "1: error: column 3: not valid UTF-8"},
+    {"\xef\xbb\xbf{}", "1: error: column 1: a byte order mark; save "
+                       "without one"},
+    {"{\f}", "1: error: column 2: not JSON"},
+};
+
 static void
 what_is_not_json_is_refused_with_its_place(void **state)
 {
-    static const struct {
-        const char *text;
-        const char *report;
-    } rows[] = {
-        {"", "1: error: column 1: nothing but space"},
-        {" \n ", "1: error: column 1: nothing but space"},
-        {"{'name': 'a'} 5", "1: error: column 15: text after the end"},
-        {"{} {}", "1: error: column 4: text after the end"},
-        {"{'name': 'a',}", "1: error: column 14: not JSON"},
-        {"{'name' 'a'}", "1: error: column 9: not JSON"},
-        {"{name: 'a'}", "1: error: column 2: not JSON"},
-        {"{\n 'name': 'a'\n", "1: error: column 1: not closed"},
-        {"{'a': [1, 2}", "1: error: column 12: the wrong closing bracket"},
-        {"}", "1: error: column 1: closes nothing"},
-        {"{\n\n  'log': 01}", "3: error: column 10: not a JSON number"},
-        {"{'log': 0x10}", "1: error: column 9: not a JSON number"},
-        {"{'log': 1.}", "1: error: column 9: not a JSON number"},
-        {"{'log': .5}", "1: error: column 9: not JSON"},
-        {"{'log': +5}", "1: error: column 9: not JSON"},
-        {"{'log': -}", "1: error: column 9: not a JSON number"},
-        {"{'log': 1.5.5}", "1: error: column 9: not a JSON number"},
-        {"{'log': 1-2}", "1: error: column 9: not a JSON number"},
-        {"{'log': 12e}", "1: error: column 9: not a JSON number"},
-        {"{'log': 1e+}", "1: error: column 9: not a JSON number"},
-        {"{'log': NaN}", "1: error: column 9: not JSON"},
-        {"{'log': tru}", "1: error: column 9: not JSON"},
-        {"{'log': True}", "1: error: column 9: not JSON"},
-        {"{'log': truely}", "1: error: column 9: not JSON"},
-        {"{} // why", "1: error: column 4: JSON has no comments"},
-        {"# why\n{}", "1: error: column 1: JSON has no comments"},
-        {"{'name': 'a", "1: error: column 10: a string without its closing "
-                        "quote"},
-        {"{'name': 'a\tb'}", "1: error: column 12: a control character inside "
-                             "a string"},
-        {"{'name': 'a\nb'}", "1: error: column 12: a control character inside "
-                             "a string"},
-        {"{'name': '\\x'}", "1: error: column 12: no such escape"},
-        {"{'name': '\\u12g4'}", "1: error: column 12: \\u takes four "
-                                "hexadecimal digits"},
-        {"{'name': '\\u0000'}", "1: error: column 12: the character NUL is not "
-                                "allowed"},
-        {"{'name': '\\ud800'}", "1: error: column 11: not JSON"},
-        {"{'name': '\xff'}", "1: error: column 11: not valid UTF-8"},
-        {"{'name': '\xc0\x80'}", "1: error: column 11: not valid UTF-8"},
-        {"{'name': '\xed\xa0\x80'}", "1: error: column 11: not valid UTF-8"},
-        {"{'name': '\xf4\x90\x80\x80'}",
-         "1: error: column 11: not valid UTF-8"},
-        {"{'name': '\xe2\x82'}", "1: error: column 11: not valid UTF-8"},
-        {"{'\xff': 1}", "1: error: column 3: not valid UTF-8"},
-        {"\xef\xbb\xbf{}", "1: error: column 1: a byte order mark; save "
-                           "without one"},
-        {"{\f}", "1: error: column 2: not JSON"},
-    };
     int failed = 0;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(not_json) / sizeof(not_json[0]); i++) {
         struct loaded loaded;
         char expected[256];
 
-        load_text(&loaded, rows[i].text);
+        load_text(&loaded, not_json[i].text);
         (void)snprintf(expected, sizeof(expected), "redial.json:%s\n",
-                       rows[i].report);
+                       not_json[i].report);
         if (strcmp(loaded_report(&loaded), expected) != 0) {
-            print_error("%s: expected %sgot %s", rows[i].text, expected,
+            print_error("%s: expected %sgot %s", not_json[i].text, expected,
                         loaded_report(&loaded));
             failed++;
         }

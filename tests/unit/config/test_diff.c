@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/config/fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PLUGIN(name, seed)                                             \
+    "{'name': '" name "', 'plugin': 'fault', 'config': {'seed': " seed \
+    "}, 'methods': [{'service': 'S'}]}"
+
+/* The difference between two texts as it is printed. */
+static bool
+diff(const char *old_text, const char *new_text, const char *expected)
+{
+    struct loaded old;
+    struct loaded new;
+    struct config_report report = {0};
+    struct bytes out;
+
+    load_text(&old, old_text);
+    load_text(&new, new_text);
+    assert_non_null(old.config);
+    assert_non_null(new.config);
+    bytes_init(&out, CONFIG_TEXT_BYTES_MAX);
+    bool reloadable = config_diff(old.config, new.config, &report);
+
+    config_report_print(&report, &out);
+    assert_true(bytes_append_byte(&out, 0));
+    assert_string_equal((const char *)out.at, expected);
+    assert_int_equal(report.errors, 0);
+    bytes_fini(&out);
+    config_report_fini(&report);
+    loaded_fini(&old);
+    loaded_fini(&new);
+    return reloadable;
+}
+
+static void
+what_says_the_same_is_no_change(void **state)
+{
+    (void)state;
+    assert_true(diff("{}", "{}", ""));
+    assert_true(diff("{}", "{'name': 'redial', 'drainTime': '30.0s'}", ""));
+    assert_true(diff("{'methodConfig': [{'name': [{'service': 'S'},"
+                     " {'service': 'T'}], 'timeout': '1s'}]}",
+                     "{'methodConfig': [{'name': [{'service': 'T'}],"
+                     " 'timeout': '1.0s'}, {'name': [{'service': 'S'}],"
+                     " 'timeout': '1s', 'waitForReady': true}]}",
+                     ""));
+    assert_true(
+        diff("{'plugins': [" PLUGIN("a", "1") ", " PLUGIN("b", "2") "]}",
+             "{'plugins': [" PLUGIN("b", "2") ", " PLUGIN("a", "1") "]}", ""));
+}
+
+static void
+what_a_reload_can_do_is_allowed(void **state)
+{
+    (void)state;
+    assert_true(diff(
+        "{}",
+        "{'drainTime': '5s', 'log': {'level': 'debug'},"
+        " 'retention': {'failedJobs': 7},"
+        " 'defaultPolicy': {'backoffMultiplier': 1.5,"
+        " 'retryableStatusCodes': [14]}}",
+        "changes: drainTime: \"30s\" -> \"5s\"\n"
+        "changes: log.level: \"info\" -> \"debug\"\n"
+        "changes: defaultPolicy.backoffMultiplier: 2 -> 1.5\n"
+        "changes: defaultPolicy.retryableStatusCodes: [\"DEADLINE_EXCEEDED\", "
+        "\"RESOURCE_EXHAUSTED\", \"ABORTED\", \"UNAVAILABLE\"] -> "
+        "[\"UNAVAILABLE\"]\n"
+        "changes: retention.failedJobs: 100000 -> 7\n"));
+}
+
+static void
+changed_policies_are_named(void **state)
+{
+    (void)state;
+    assert_true(
+        diff("{'methodConfig': [{'name': [{'service': 'A'}, {'service': 'B'},"
+             " {'service': 'C', 'method': 'M'}]}]}",
+             "{'methodConfig': [{'name': [{}, {'service': 'C'},"
+             " {'service': 'D', 'method': 'N'}]}, {'name': [{'service': 'B'}],"
+             " 'idempotent': true}, {'name': [{'service': 'A'}]}]}",
+             "changes: methodConfig[{}]: none -> there\n"
+             "changes: methodConfig[B]: there -> there, with another policy\n"
+             "changes: methodConfig[C]: none -> there\n"
+             "changes: methodConfig[C/M]: there -> none\n"
+             "changes: methodConfig[D/N]: none -> there\n"));
+}
+
+/* Both are cut to ten, and still the operator changed something. */
+static void
+a_change_beyond_the_limit_is_a_change(void **state)
+{
+    (void)state;
+    assert_true(
+        diff("{'methodConfig': [{'name': [{'service': 'A'}], 'retryPolicy':"
+             " {'maxAttempts': 20, 'initialBackoff': '1s', 'maxBackoff': '1s',"
+             " 'backoffMultiplier': 1, 'retryableStatusCodes': [14]}}]}",
+             "{'methodConfig': [{'name': [{'service': 'A'}], 'retryPolicy':"
+             " {'maxAttempts': 30, 'initialBackoff': '1s', 'maxBackoff': '1s',"
+             " 'backoffMultiplier': 1, 'retryableStatusCodes': [14]}}]}",
+             "changes: methodConfig[A]: there -> there, with another "
+             "policy\n"));
+}
+
+static void
+what_needs_a_restart_is_refused(void **state)
+{
+    (void)state;
+    assert_false(diff("{}", "{'limits': {'jobsMax': 5}, 'drainTime': '5s'}",
+                      "changes: drainTime: \"30s\" -> \"5s\"\n"
+                      "needs a restart: limits.jobsMax: 1100000 -> 5\n"));
+    assert_false(diff("{}", "{'store': {'dir': '/x', 'ephemeral': true}}",
+                      "needs a restart: store.dir: \"/var/lib/redial\" -> "
+                      "\"/x\"\n"
+                      "needs a restart: store.ephemeral: false -> true\n"));
+    assert_false(diff("{}",
+                      "{'listeners': [{'url': 'ipc:///a', 'role': 'agent'}]}",
+                      "needs a restart: listeners: 3 of them -> 1 of them\n"));
+    assert_false(
+        diff("{'plugins': [" PLUGIN("a", "1") ", " PLUGIN("b", "1") "]}",
+             "{'plugins': [" PLUGIN("b", "2") ", " PLUGIN("c", "1") "]}",
+             "needs a restart: plugins[a]: there -> none\n"
+             "needs a restart: plugins[b]: there -> there, with "
+             "another text\n"
+             "needs a restart: plugins[c]: none -> there\n"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_says_the_same_is_no_change),
+        cmocka_unit_test(what_a_reload_can_do_is_allowed),
+        cmocka_unit_test(changed_policies_are_named),
+        cmocka_unit_test(a_change_beyond_the_limit_is_a_change),
+        cmocka_unit_test(what_needs_a_restart_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, folder_fini);
+}
