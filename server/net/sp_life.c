@@ -208,9 +208,9 @@ monotonic_after(uint32_t delay_ms)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &at);
     at.tv_sec += (time_t)(delay_ms / 1000);
-    at.tv_nsec += (long)(delay_ms % 1000) * 1000000l;
-    if (at.tv_nsec >= 1000000000l) {
-        at.tv_nsec -= 1000000000l;
+    at.tv_nsec += (long)(delay_ms % 1000) * 1000000L;
+    if (at.tv_nsec >= 1000000000L) {
+        at.tv_nsec -= 1000000000L;
         at.tv_sec++;
     }
     return at;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PEM_BYTES_MAX       1048576l
+#define PEM_BYTES_MAX       1048576L
 #define CONNECTIONS_DEFAULT 10000u
 #define IPC_MODE_DEFAULT    0600u
 #define MODE_ALL            0777u
@@ -341,6 +341,11 @@ sp_server_listen(struct sp_server *server, const char *url, enum sp_role role,
     listener->connections_max = options->connections_max > 0
                                     ? options->connections_max
                                     : CONNECTIONS_DEFAULT;
+    if (scheme->framing == SP_FRAMING_STREAM) {
+        /* A peer that was unplugged is found out some day. */
+        (void)nng_stream_listener_set_bool(listener->stream_listener,
+                                           NNG_OPT_TCP_KEEPALIVE, true);
+    }
     status = bind_listener(listener, scheme, options);
     if (status != REDIAL_OK) {
         sp_listener_free(listener);

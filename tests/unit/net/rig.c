@@ -2,10 +2,12 @@
 #include "tests/unit/net/rig.h"
 
 #include <nng/nng.h>
+#include <nng/supplemental/util/platform.h>
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -219,6 +221,32 @@ rig_wait_counter(struct rig *rig, size_t offset, uint64_t value)
     for (long ms = 0; rig_counter(rig, offset) < value; ms += PUMP_MS) {
         if (ms > PATIENCE_S * 1000) {
             fail_msg("the counter did not get there");
+        }
+        rig_pump(rig);
+    }
+}
+
+void
+rig_wait_counter_untaken(struct rig *rig, size_t offset, uint64_t value)
+{
+    nng_time until = nng_clock() + PATIENCE_S * 1000;
+
+    while (rig_counter(rig, offset) < value) {
+        if (nng_clock() > until) {
+            fail_msg("the counter did not get there");
+        }
+        (void)sched_yield();
+    }
+}
+
+void
+rig_wait_connections(struct rig *rig, uint32_t count)
+{
+    nng_time until = nng_clock() + PATIENCE_S * 1000;
+
+    while (sp_server_connections(rig->server) != count) {
+        if (nng_clock() > until) {
+            fail_msg("connections are left");
         }
         rig_pump(rig);
     }

@@ -79,6 +79,17 @@ rig_echo(struct rig *rig, const struct sp_event *event);
 void
 rig_wait_counter(struct rig *rig, size_t offset, uint64_t value);
 
+/* The same without taking anything. */
+#define rig_wait_count_untaken(rig, name, value) \
+    rig_wait_counter_untaken(rig, offsetof(struct sp_counters, name), value)
+
+void
+rig_wait_counter_untaken(struct rig *rig, size_t offset, uint64_t value);
+
+/* Waits until so many connections are left. */
+void
+rig_wait_connections(struct rig *rig, uint32_t count);
+
 #define rig_count(rig, name) \
     rig_counter(rig, offsetof(struct sp_counters, name))
 

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -417,9 +418,10 @@ unknown_methods_and_services_are_unimplemented(void **state)
     (void)state;
     start();
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        char text[128] = "no such method here: ";
+        char text[128];
 
-        memcpy(text + 21, methods[i], strlen(methods[i]) + 1);
+        (void)snprintf(text, sizeof(text), "no such method here: %s",
+                       methods[i]);
         call_method(methods[i], NULL);
         expect_error(REDIAL_UNIMPLEMENTED, "UNIMPLEMENTED", text);
     }

@@ -116,8 +116,7 @@ a_connection_with_16_frames_waiting_is_not_read(void **state)
     for (uint32_t i = 0; i < 100; i++) {
         peer_send(&rig, fd, i, &i, sizeof(i));
     }
-    while (rig_count(&rig, reads_paused) == 0) { /* without taking */
-    }
+    rig_wait_count_untaken(&rig, reads_paused, 1);
     assert_int_equal(rig_count(&rig, frames_in), 16);
     for (uint32_t i = 0; i < 100; i++) {
         struct sp_event event = rig_expect(&rig, SP_FRAME);
@@ -144,8 +143,7 @@ a_connection_with_too_many_bytes_waiting_is_not_read(void **state)
     for (uint32_t i = 0; i < 6; i++) {
         peer_send(&rig, fd, i, body, sizeof(body));
     }
-    while (rig_count(&rig, reads_paused) == 0) {
-    }
+    rig_wait_count_untaken(&rig, reads_paused, 1);
     assert_int_equal(rig_count(&rig, frames_in), 3);
     for (uint32_t i = 0; i < 6; i++) {
         struct sp_event event = rig_expect(&rig, SP_FRAME);
@@ -177,8 +175,7 @@ connections_are_taken_in_turn(void **state)
         peer_send(&rig, fds[0], i, "0", 1);
         peer_send(&rig, fds[1], i, "1", 1);
     }
-    while (rig_count(&rig, frames_in) < 2 * FRAMES) {
-    }
+    rig_wait_count_untaken(&rig, frames_in, 2 * FRAMES);
     seen = sp_server_take(rig.server, events, 2 * 64);
     assert_int_equal(seen, 2 * 64);
     for (size_t i = 0; i < seen; i++) {
@@ -267,7 +264,6 @@ the_queue_of_a_connection_has_a_maximum(void **state)
 static void
 connections_beyond_the_listeners_limit_wait(void **state)
 {
-    struct sp_event event;
     int fds[3];
 
     (void)state;
@@ -283,9 +279,8 @@ connections_beyond_the_listeners_limit_wait(void **state)
     rig_expect_nothing(&rig);
     assert_int_equal(rig_count(&rig, accepted), 2);
     (void)close(fds[0]);
-    event = rig_expect(&rig, SP_CLOSED);
-    event = rig_expect(&rig, SP_OPENED);
-    assert_int_equal(event.kind, SP_OPENED);
+    (void)rig_expect(&rig, SP_CLOSED);
+    (void)rig_expect(&rig, SP_OPENED);
     peer_expect_greeting(fds[2]);
     (void)close(fds[1]);
     (void)close(fds[2]);

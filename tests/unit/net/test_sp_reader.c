@@ -50,7 +50,9 @@ write_frame(uint8_t *out, enum sp_framing framing, size_t words,
     sp_head_write(framing, 4 * words + len, out);
     memset(out + head, 0, 4 * words);
     out[head + 4 * (words - 1)] = 0x80;
-    memcpy(out + head + 4 * words, text, len);
+    for (size_t i = 0; i < len; i++) {
+        out[head + 4 * words + i] = (uint8_t)text[i];
+    }
     return head + 4 * words + len;
 }
 

@@ -221,6 +221,7 @@ a_repeated_request_joins_the_pending_one(void **state)
     peer_send(&rig, fd, 5, "first", 5);
     peer_send(&rig, fd, 5, "again", 5);
     peer_send(&rig, fd, 6, "other", 5);
+    rig_wait_count(&rig, requests_joined, 1);
     (void)rig_expect(&rig, SP_OPENED);
     event = rig_expect(&rig, SP_FRAME);
     assert_memory_equal(event.body, "first", 5);
@@ -462,8 +463,7 @@ the_loop_is_woken_once_until_it_takes(void **state)
     for (uint32_t i = 0; i < 10; i++) {
         peer_send(&rig, fd, i, "x", 1);
     }
-    while (rig_count(&rig, frames_in) < 10) { /* without taking */
-    }
+    rig_wait_count_untaken(&rig, frames_in, 10);
     for (uint32_t i = 0; i < 10; i++) {
         struct sp_event event = rig_expect(&rig, SP_FRAME);
 

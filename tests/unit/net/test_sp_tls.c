@@ -132,7 +132,8 @@ client_config(const char *ca_path, const char *cert_path, const char *key_path)
 
 struct client {
     nng_socket socket;
-    nng_dialer dialer;
+    bool is_owner; /* of the socket */
+    nng_ctx ctx;
     nng_aio *aio;
     atomic_bool is_done;
     bool is_sent;
@@ -145,28 +146,44 @@ client_asked(void *arg)
 
     if (nng_aio_result(client->aio) == 0 && !client->is_sent) {
         client->is_sent = true;
-        nng_recv_aio(client->socket, client->aio);
+        nng_ctx_recv(client->ctx, client->aio);
         return;
     }
     atomic_store(&client->is_done, true);
 }
 
 static void
+client_start(struct client *client)
+{
+    assert_int_equal(nng_ctx_open(&client->ctx, client->socket), 0);
+    assert_int_equal(nng_aio_alloc(&client->aio, client_asked, client), 0);
+    nng_aio_set_timeout(client->aio, 20000);
+}
+
+static void
 client_open(struct client *client, nng_tls_config *config)
 {
+    nng_dialer dialer;
     char url[128];
 
     memset(client, 0, sizeof(*client));
     (void)snprintf(url, sizeof(url), "tls+tcp://localhost%s",
                    strrchr(rig.url, ':'));
+    client->is_owner = true;
     assert_int_equal(nng_req0_open(&client->socket), 0);
-    assert_int_equal(nng_dialer_create(&client->dialer, client->socket, url),
-                     0);
-    assert_int_equal(
-        nng_dialer_set_ptr(client->dialer, NNG_OPT_TLS_CONFIG, config), 0);
-    assert_int_equal(nng_dialer_start(client->dialer, NNG_FLAG_NONBLOCK), 0);
-    assert_int_equal(nng_aio_alloc(&client->aio, client_asked, client), 0);
-    nng_aio_set_timeout(client->aio, 20000);
+    assert_int_equal(nng_dialer_create(&dialer, client->socket, url), 0);
+    assert_int_equal(nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config), 0);
+    assert_int_equal(nng_dialer_start(dialer, NNG_FLAG_NONBLOCK), 0);
+    client_start(client);
+}
+
+/* One more request on the connection of `owner`. */
+static void
+client_share(struct client *client, const struct client *owner)
+{
+    memset(client, 0, sizeof(*client));
+    client->socket = owner->socket;
+    client_start(client);
 }
 
 static void
@@ -179,7 +196,7 @@ client_ask(struct client *client, size_t len)
     nng_aio_set_msg(client->aio, msg);
     client->is_sent = false;
     atomic_store(&client->is_done, false);
-    nng_send_aio(client->socket, client->aio);
+    nng_ctx_send(client->ctx, client->aio);
 }
 
 static void
@@ -204,7 +221,10 @@ client_close(struct client *client)
     if (!client->is_sent) { /* it never got through */
         nng_msg_free(nng_aio_get_msg(client->aio));
     }
-    (void)nng_close(client->socket);
+    (void)nng_ctx_close(client->ctx);
+    if (client->is_owner) {
+        (void)nng_close(client->socket);
+    }
     nng_aio_free(client->aio);
 }
 
@@ -244,7 +264,7 @@ a_stock_client_is_answered_over_tls(void **state)
 static void
 many_queued_replies_arrive_whole_over_tls(void **state)
 {
-    enum { COUNT = 64 };
+    enum { COUNT = 60 };
     static struct sp_event events[COUNT];
     static struct client clients[COUNT];
     nng_tls_config *config;
@@ -253,23 +273,25 @@ many_queued_replies_arrive_whole_over_tls(void **state)
     make_certificates();
     rig_start(&rig, "tls+tcp");
     config = client_config(cert, NULL, NULL);
-    for (size_t i = 0; i < 4; i++) {
-        client_open(&clients[i], config);
-        client_ask(&clients[i], 1000 + i);
+    client_open(&clients[0], config);
+    for (size_t i = 1; i < COUNT; i++) {
+        client_share(&clients[i], &clients[0]);
     }
-    for (size_t frames = 0; frames < 4;) {
-        struct sp_event event = rig_next(&rig);
-
-        if (event.kind == SP_FRAME) {
-            events[frames++] = event;
-        }
+    for (size_t i = 0; i < COUNT; i++) {
+        client_ask(&clients[i], 1 + 700 * i); /* some large, most not */
     }
-    for (size_t i = 0; i < 4; i++) {
-        rig_echo(&rig, &events[i]);
+    (void)rig_expect(&rig, SP_OPENED);
+    for (size_t i = 0; i < COUNT; i++) {
+        events[i] = rig_expect(&rig, SP_FRAME);
     }
-    for (size_t i = 0; i < 4; i++) {
-        client_expect(&clients[i], 1000 + i);
-        client_close(&clients[i]);
+    for (size_t i = COUNT; i > 0; i--) {
+        rig_echo(&rig, &events[i - 1]);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        client_expect(&clients[i], 1 + 700 * i);
+    }
+    for (size_t i = COUNT; i > 0; i--) {
+        client_close(&clients[i - 1]);
     }
     nng_tls_config_free(config);
 }
