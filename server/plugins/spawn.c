@@ -109,7 +109,8 @@ static bool
 prepare(struct child *child)
 {
     const struct spawn_options *options = child->options;
-    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+    int last_signal = options->outlives_parent ? 0 : SIGKILL;
+    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, last_signal) != 0) {
         return false;
     }
     if (getppid() != child->parent) {

@@ -14,6 +14,7 @@
 #ifndef REDIAL_SERVER_PLUGINS_SPAWN_H
 #define REDIAL_SERVER_PLUGINS_SPAWN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,6 +41,7 @@ struct spawn_options {
      */
     void (*before_exec)(void *ctx, pid_t pid);
     void *ctx;
+    bool outlives_parent; /* no PR_SET_PDEATHSIG: it ends by itself */
 };
 
 /*

@@ -31,7 +31,11 @@ enum {
     CONFIG_FD = 3, /* in the host */
     GROUPS_FD = 4,
     GROUPS_PIPE_BYTES = 1048576,
-    GROUPS_READ_MS = 100, /* how often a pipe is looked at in between */
+    /*
+     * How often the pipes are looked at while all is well. They hold what some
+     * ten thousand attempts report; a full one holds up new attempts.
+     */
+    GROUPS_READ_MS = 1000,
     WORDS_MAX = 24 + 2 * SUPERVISOR_SLOTS_MAX,
     SLOT_BYTES = 300,
 };
@@ -470,7 +474,11 @@ supervisor_next_wake(const struct supervisor *supervisor)
     list_foreach(at, &supervisor->plugins) {
         const struct plugin *plugin = container_of(at, const struct plugin,
                                                    link);
-        int64_t when = plugin->pid != 0 ? plugin->kill_at : plugin->start_at;
+        int64_t when = plugin->start_at;
+        if (plugin->pid != 0) {
+            int64_t read_at = supervisor->read_at + GROUPS_READ_MS;
+            when = plugin->kill_at < read_at ? plugin->kill_at : read_at;
+        }
         if (when < next.ms) {
             next.ms = when;
         }

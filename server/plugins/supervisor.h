@@ -101,7 +101,10 @@ supervisor_stop(struct supervisor *supervisor, struct mono now,
 void
 supervisor_step(struct supervisor *supervisor, struct mono now);
 
-/* When to step next; MONO_NEVER if nothing waits for a time. */
+/*
+ * When to step next; MONO_NEVER if nothing waits for a time. While hosts run
+ * that is a second from the last step at the latest.
+ */
 struct mono
 supervisor_next_wake(const struct supervisor *supervisor);
 
