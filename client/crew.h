@@ -3,7 +3,8 @@
  * The inside of struct redial_worker, and what its parts know of each other:
  *
  *   worker.c    open, drain, close
- *   session.c   Hello, Poll, Report: what is said to the gateway, and when
+ *   session.c   what is said to the gateway, and when; Hello
+ *   poll.c, report.c, saying.c   the other messages
  *   attempt.c   attempts in hand, from the assignment to the acknowledgement
  *   handlers.c  the threads that run them
  *   outcome.c   reports, packed
@@ -103,8 +104,8 @@ struct redial_worker {
     struct redial_error refusal;
     uint64_t worker_id;
     uint32_t heartbeat_ms;
-    size_t result_bytes_max;
-    uint64_t hellos; /* how many were sent */
+    atomic_size_t result_bytes_max; /* also read without the lock */
+    uint64_t hellos;                /* how many were sent */
     unsigned polls_flying;
     bool has_to_say; /* more than the newest Poll said */
     bool is_corked;  /* a batch of handlers runs; say it all afterwards */

@@ -131,6 +131,7 @@ run_on_loop(struct redial_i_task *task)
         redial_i_lock(&worker->loop);
     }
     worker->is_corked = false;
+    (void)pthread_cond_broadcast(&worker->changed);
     redial_i_session_pump_locked(worker);
 }
 

@@ -146,4 +146,12 @@ redial_i_exchange_start_locked(struct redial_i_exchange *exchange,
 void
 redial_i_exchange_end_locked(struct redial_i_exchange *exchange);
 
+/* For link.c: ends all that are flying, blocking; the link is closing. */
+void
+redial_i_exchanges_stop(struct redial_i_link *link);
+
+/* For link.c: an idle one, which is in no list any more. */
+void
+redial_i_exchange_free(struct redial_i_exchange *exchange);
+
 #endif /* REDIAL_CLIENT_LINK_H */

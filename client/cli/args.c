@@ -17,8 +17,8 @@
 
 const struct option_row option_rows[OPTION_COUNT] = {
 #define OPTION(name, long, short, kind, value, min, max, often, sentence) \
-    [OPTION_##name] = {long, short, OPTION_##kind, value,                 \
-                       min,  max,   often,         sentence},
+    [OPTION_##                                                            \
+        name] = {long, short, KIND_##kind, value, min, max, often, sentence},
 #include "client/cli/option.def"
 };
 
@@ -75,13 +75,14 @@ check_duration(struct args *args, const struct option_row *row,
     const char *problem = units_parse_duration(value, &ms);
 
     if (problem != NULL) {
-        return fail(args, "--%s: \"%s\" %s; write it like 500ms, 2s, 1.5s, 3m "
-                          "or 1h",
+        return fail(args,
+                    "--%s: \"%s\" %s; write it like 500ms, 2s, 1.5s, 3m "
+                    "or 1h",
                     row->name, value, problem);
     }
     if (ms < row->min || ms > row->max) {
-        return fail(args, "--%s: %s is not between %" PRIu64 " ms and %" PRIu64
-                          " s",
+        return fail(args,
+                    "--%s: %s is not between %" PRIu64 " ms and %" PRIu64 " s",
                     row->name, value, row->min, row->max / 1000);
     }
     return true;
@@ -94,29 +95,30 @@ check_value(struct args *args, const struct option_row *row, const char *value)
     uint64_t number;
 
     switch (row->kind) {
-    case OPTION_FLAG:
-    case OPTION_TEXT:
-    case OPTION_FILE:
+    case KIND_FLAG:
+    case KIND_TEXT:
+    case KIND_FILE:
         return true;
-    case OPTION_NAME:
+    case KIND_NAME:
         problem = wire_name_check(WIRE_NAME_WORD, value);
         return problem == NULL ? true
                                : fail(args, "--%s: \"%.100s\" %s", row->name,
                                       value, problem);
-    case OPTION_PAIR:
+    case KIND_PAIR:
         return strchr(value, '=') != NULL && value[0] != '='
                    ? true
                    : fail(args, "--%s: \"%s\" is not KEY=VALUE", row->name,
                           value);
-    case OPTION_DURATION:
+    case KIND_DURATION:
         return check_duration(args, row, value);
-    case OPTION_NUMBER:
+    case KIND_NUMBER:
         return units_parse_number(value, row->min, row->max, &number)
                    ? true
-                   : fail(args, "--%s: \"%s\" is not a number from %" PRIu64
-                                " to %" PRIu64,
+                   : fail(args,
+                          "--%s: \"%s\" is not a number from %" PRIu64
+                          " to %" PRIu64,
                           row->name, value, row->min, row->max);
-    case OPTION_WORD:
+    case KIND_WORD:
         return args_is_word(row->value, value)
                    ? true
                    : fail(args, "--%s: \"%s\" is none of %s", row->name, value,
@@ -197,13 +199,13 @@ take_long(struct parser *parser, const char *name)
             strlen(row->name) != len || strncmp(row->name, name, len) != 0) {
             continue;
         }
-        if (name[len] == '=' && row->kind == OPTION_FLAG) {
+        if (name[len] == '=' && row->kind == KIND_FLAG) {
             return fail(parser->args, "--%s takes no value", row->name);
         }
         if (name[len] == '=') {
             return add_item(parser->args, (enum option)i, name + len + 1);
         }
-        if (row->kind == OPTION_FLAG) {
+        if (row->kind == KIND_FLAG) {
             return add_item(parser->args, (enum option)i, "");
         }
         return take_next(parser, (enum option)i);
@@ -236,7 +238,7 @@ take_letters(struct parser *parser, const char *letters)
                                                    : "",
                         *letters);
         }
-        if (option_rows[option].kind != OPTION_FLAG) {
+        if (option_rows[option].kind != KIND_FLAG) {
             return letters[1] != '\0'
                        ? add_item(parser->args, option, letters + 1)
                        : take_next(parser, option);
@@ -315,8 +317,7 @@ take_argument(struct parser *parser)
 bool
 args_parse(struct args *args, int argc, char *const *argv)
 {
-    struct parser parser = {
-        .args = args, .argc = argc, .argv = argv, .at = 1};
+    struct parser parser = {.args = args, .argc = argc, .argv = argv, .at = 1};
     size_t room = 1;
 
     *args = (struct args){.verb = NULL};
@@ -393,7 +394,7 @@ args_number(const struct args *args, enum option option, uint64_t absent)
     if (value == NULL) {
         return absent;
     }
-    if (option_rows[option].kind == OPTION_DURATION) {
+    if (option_rows[option].kind == KIND_DURATION) {
         (void)units_parse_duration(value, &number);
     } else {
         (void)units_parse_number(value, 0, UINT64_MAX, &number);

@@ -26,14 +26,14 @@ enum option {
 _Static_assert(OPTION_COUNT <= 64, "a set of options is a uint64_t");
 
 enum option_kind {
-    OPTION_FLAG,
-    OPTION_TEXT,
-    OPTION_NAME,
-    OPTION_FILE,
-    OPTION_PAIR,
-    OPTION_DURATION,
-    OPTION_NUMBER,
-    OPTION_WORD,
+    KIND_FLAG,
+    KIND_TEXT,
+    KIND_NAME,
+    KIND_FILE,
+    KIND_PAIR,
+    KIND_DURATION,
+    KIND_NUMBER,
+    KIND_WORD,
 };
 
 struct option_row {

@@ -15,12 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CALL_MS          10000 /* one answer may take, beside what it waits */
-#define CONNECT_MS       3000  /* and a connection, unless --timeout is given */
-#define LATE_MS          1000  /* the gateway has after --timeout to answer */
-#define PAUSE_MS         1000  /* before a gateway that refuses is tried again */
-#define TOKEN_BYTES_MAX  4096
-#define JSON_BYTES_MAX   (64u * 1024 * 1024)
+#define CALL_MS         10000 /* one answer may take, beside what it waits */
+#define CONNECT_MS      3000  /* and a connection, unless --timeout is given */
+#define LATE_MS         1000  /* the gateway has after --timeout to answer */
+#define PAUSE_MS        1000  /* before a gateway that refuses is tried again */
+#define TOKEN_BYTES_MAX 4096
+#define JSON_BYTES_MAX  (64u * 1024 * 1024)
 
 const struct redial_i_method cli_submit = {&redial__v1__gateway__descriptor,
                                            "Submit", true};
@@ -280,9 +280,9 @@ knock(struct cli *cli)
 {
     Redial__V1__HealthRequest request = REDIAL__V1__HEALTH_REQUEST__INIT;
     struct redial_i_response response;
-    enum redial_status status =
-        redial_i_call(cli->client, &cli_health, &request.base,
-                      redial_in_ms(CONNECT_MS), &response, &cli->error);
+    enum redial_status status = redial_i_call(
+        cli->client, &cli_health, &request.base, redial_in_ms(CONNECT_MS),
+        &response, &cli->error);
 
     if (status == REDIAL_OK) {
         redial_i_response_fini(&response);
@@ -360,8 +360,8 @@ cli_call(struct cli *cli, const struct redial_i_method *method,
     if (last < deadline.mono_ns) {
         deadline.mono_ns = last;
     }
-    return cli->caller(cli->caller_ctx, method, request, deadline,
-                       ret_response, &cli->error);
+    return cli->caller(cli->caller_ctx, method, request, deadline, ret_response,
+                       &cli->error);
 }
 
 /*
@@ -373,8 +373,8 @@ pause_before_next(struct cli *cli)
 {
     struct pollfd reader = {.fd = fileno(cli->out)};
 
-    return poll(&reader, 1, (int)redial_i_ms_until(cli->deadline.mono_ns,
-                                                   PAUSE_MS)) == 0;
+    return poll(&reader, 1,
+                (int)redial_i_ms_until(cli->deadline.mono_ns, PAUSE_MS)) == 0;
 }
 
 enum redial_status

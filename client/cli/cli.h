@@ -14,9 +14,9 @@
 #include "client/cli/text.h"
 #include "client/cli/where.h"
 #include "client/internal.h"
-
 #include <redial/v1/admin.pb-c.h>
 #include <redial/v1/gateway.pb-c.h>
+
 #include <stdio.h>
 
 /* What the gateway lets a call wait at most, ms. */
@@ -26,10 +26,12 @@
  * One call and its answer, as redial_i_call(): the seam at which tests put a
  * gateway of their own.
  */
-typedef enum redial_status (*cli_caller)(
-    void *ctx, const struct redial_i_method *method,
-    const ProtobufCMessage *request, struct redial_deadline deadline,
-    struct redial_i_response *ret_response, struct redial_error *ret_error);
+typedef enum redial_status (*cli_caller)(void *ctx,
+                                         const struct redial_i_method *method,
+                                         const ProtobufCMessage *request,
+                                         struct redial_deadline deadline,
+                                         struct redial_i_response *ret_response,
+                                         struct redial_error *ret_error);
 
 struct cli {
     const struct args *args;

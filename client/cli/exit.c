@@ -6,8 +6,8 @@ const struct exit_meaning exit_meanings[] = {
 #include "client/cli/exit.def"
 };
 
-const size_t exit_meaning_count =
-    sizeof(exit_meanings) / sizeof(exit_meanings[0]);
+const size_t exit_meaning_count = sizeof(exit_meanings) /
+                                  sizeof(exit_meanings[0]);
 
 enum exit_code
 exit_of_status(enum redial_status status)

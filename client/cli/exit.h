@@ -6,8 +6,8 @@
 #define REDIAL_CLIENT_CLI_EXIT_H
 
 #include <redial/status.h>
-
 #include <redial/v1/job.pb-c.h>
+
 #include <stddef.h>
 
 enum exit_code {

@@ -87,12 +87,11 @@ add_option(struct text *text, const struct option_row *row)
         text_add(&name, "    ");
     }
     text_addf(&name, "--%s", row->name);
-    if (row->kind != OPTION_FLAG) {
-        text_addf(&name, " %s",
-                  strlen(row->value) <= 16 ? row->value : "WORD");
+    if (row->kind != KIND_FLAG) {
+        text_addf(&name, " %s", strlen(row->value) <= 16 ? row->value : "WORD");
     }
     add_row(text, text_string(&name), row->sentence, 30);
-    if (row->kind == OPTION_WORD && strlen(row->value) > 16) {
+    if (row->kind == KIND_WORD && strlen(row->value) > 16) {
         text_add_spaces(text, 30);
         for (const char *word = row->value; *word != '\0'; word++) {
             text_addf(text, "%s%c", *word == '|' ? " " : "", *word);
@@ -160,13 +159,13 @@ add_bash_values(struct text *text)
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
 
-        if (row->kind == OPTION_FILE) {
+        if (row->kind == KIND_FILE) {
             text_addf(text,
                       "    --%s)\n"
                       "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
                       "        return ;;\n",
                       row->name);
-        } else if (row->kind == OPTION_WORD) {
+        } else if (row->kind == KIND_WORD) {
             text_addf(text, "    --%s)\n        words=\"", row->name);
             for (const char *c = row->value; *c != '\0'; c++) {
                 text_addf(text, "%c", *c == '|' ? ' ' : *c);

@@ -76,9 +76,8 @@ line_state_paint(Redial__V1__Job__State state)
 static const char *
 code_name(Redial__V1__Code code)
 {
-    const ProtobufCEnumValue *value =
-        protobuf_c_enum_descriptor_get_value(&redial__v1__code__descriptor,
-                                             (int)code);
+    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(
+        &redial__v1__code__descriptor, (int)code);
 
     return value != NULL ? value->name : "UNKNOWN";
 }
@@ -160,8 +159,8 @@ line_add_decision(struct text *text, const Redial__V1__Decision *decision,
         return;
     }
     if (decision->has_delay_ms && decision->delay_source != NULL) {
-        text_add(text, strcmp(rule, "SCHEDULED") == 0 ? "starts in "
-                                                      : "retry in ");
+        text_add(text,
+                 strcmp(rule, "SCHEDULED") == 0 ? "starts in " : "retry in ");
         if (now_ms != 0 && decision->has_until_wall_ms) {
             units_add_between(text, now_ms, decision->until_wall_ms);
         } else {
@@ -317,8 +316,8 @@ add_final(struct text *text, const Redial__V1__Job *job)
         text_add(text, "  ");
         line_add_outcome(text, job->outcome, LINE_TEXT_COLUMNS);
     }
-    if (job->state == REDIAL__V1__JOB__STATE__FAILED &&
-        job->decision != NULL && is_given(job->decision->rule)) {
+    if (job->state == REDIAL__V1__JOB__STATE__FAILED && job->decision != NULL &&
+        is_given(job->decision->rule)) {
         text_add(text, "  (");
         line_add_decision(text, job->decision, 0);
         text_add(text, ")");
@@ -337,8 +336,7 @@ add_live(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
         /* The one that runs is not charged before it ends. */
         add_attempt_of(
             text, job,
-            charged +
-                (job->state == REDIAL__V1__JOB__STATE__RUNNING ? 1 : 0));
+            charged + (job->state == REDIAL__V1__JOB__STATE__RUNNING ? 1 : 0));
     }
     add_so_far(text, job, now_ms);
     add_next(text, job, now_ms);
@@ -470,12 +468,15 @@ line_add_gap(struct text *text, const Redial__V1__Gap *gap)
     const char *reason = is_given(gap->reason) ? gap->reason : "UNKNOWN";
 
     if (strcmp(reason, "EPOCH_CHANGED") == 0) {
-        text_add(text, "gap: the gateway has another log now; what was in log ");
+        text_add(text,
+                 "gap: the gateway has another log now; what was in log ");
         text_add_foreign(text, gap->epoch, SOURCE_COLUMNS);
-        text_addf(text, " from event %" PRIu64 " on is not known", gap->from_seq);
+        text_addf(text, " from event %" PRIu64 " on is not known",
+                  gap->from_seq);
     } else {
-        text_addf(text, "gap: events %" PRIu64 " to %" PRIu64
-                        " are not kept any more",
+        text_addf(text,
+                  "gap: events %" PRIu64 " to %" PRIu64
+                  " are not kept any more",
                   gap->from_seq, gap->to_seq);
     }
     text_add(text, " (");

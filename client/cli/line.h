@@ -7,9 +7,9 @@
 #define REDIAL_CLIENT_CLI_LINE_H
 
 #include "client/cli/text.h"
-
 #include <redial/v1/event.pb-c.h>
 #include <redial/v1/job.pb-c.h>
+
 #include <stdint.h>
 
 /* Longest text of an outcome within a line, characters. */

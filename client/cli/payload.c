@@ -4,7 +4,9 @@
 #include "proto/limits.h"
 
 #include <cjson/cJSON.h>
+
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,13 +18,17 @@ struct problem {
 };
 
 static bool
-fail(struct problem problem, const char *format, const char *detail)
-    __attribute__((format(printf, 2, 0)));
+fail(struct problem problem, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static bool
-fail(struct problem problem, const char *format, const char *detail)
+fail(struct problem problem, const char *format, ...)
 {
-    (void)snprintf(problem.text, problem.size, format, detail);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(problem.text, problem.size, format, arguments);
+    va_end(arguments);
     return false;
 }
 
@@ -31,11 +37,11 @@ copy(struct payload *payload, const char *string, struct problem problem)
 {
     payload->len = strlen(string);
     if (payload->len > WIRE_PAYLOAD_BYTES_MAX) {
-        return fail(problem, "the payload is larger than %s", "4 MiB");
+        return fail(problem, "the payload is larger than 4 MiB");
     }
     payload->bytes = malloc(payload->len + 1);
     if (payload->bytes == NULL) {
-        return fail(problem, "out of %s", "memory");
+        return fail(problem, "out of memory");
     }
     memcpy(payload->bytes, string, payload->len + 1);
     return true;
@@ -64,7 +70,7 @@ read_stream(struct payload *payload, FILE *file, const char *name,
 
     do {
         if (payload->len == room && !grow(payload, &room)) {
-            return fail(problem, "out of %s", "memory");
+            return fail(problem, "out of memory");
         }
         payload->len += fread((char *)payload->bytes + payload->len, 1,
                               room - payload->len, file);
@@ -88,9 +94,7 @@ read_file(struct payload *payload, const char *path, struct problem problem)
     bool was_read;
 
     if (file == NULL) {
-        (void)snprintf(problem.text, problem.size, "%s: %s", path,
-                       strerror(errno));
-        return false;
+        return fail(problem, "%s: %s", path, strerror(errno));
     }
     was_read = read_stream(payload, file, path, problem);
     (void)fclose(file);
@@ -123,8 +127,8 @@ payload_read(struct payload *payload, const struct args *args, FILE *in,
 
     *payload = (struct payload){.bytes = NULL};
     if ((data != NULL) + (json != NULL) + (path != NULL) + (word != NULL) > 1) {
-        return fail(problem, "the payload is given twice%s",
-                    ": --data, --json-data, --file and - exclude each other");
+        return fail(problem, "the payload is given twice: --data, "
+                             "--json-data, --file and - exclude each other");
     }
     if (word != NULL && strcmp(word, "-") != 0) {
         return fail(problem,

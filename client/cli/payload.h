@@ -17,7 +17,8 @@ struct payload {
 
 /*
  * Reads the payload that the options name; without one it is empty. False:
- * `ret_problem` says what is wrong, one sentence. payload_fini() in either case.
+ * `ret_problem` says what is wrong, one sentence. payload_fini() in either
+ * case.
  */
 bool
 payload_read(struct payload *payload, const struct args *args, FILE *in,

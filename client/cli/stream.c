@@ -25,7 +25,7 @@ take_gap(struct stream *stream, Redial__V1__Gap *gap)
 {
     Redial__V1__Event event = REDIAL__V1__EVENT__INIT;
 
-    event.type = (char *)(uintptr_t)"stream.gap";
+    event.type = (char *)(uintptr_t) "stream.gap";
     event.has_schema = true;
     event.schema = 1;
     event.epoch = gap->epoch;
@@ -121,8 +121,8 @@ split_cursor(const char *cursor, char *ret_epoch, uint64_t *ret_seq)
     const char *colon = cursor != NULL ? strrchr(cursor, ':') : NULL;
     char *end;
 
-    if (colon == NULL || colon - cursor >= CURSOR_BYTES ||
-        colon[1] < '0' || colon[1] > '9') {
+    if (colon == NULL || colon - cursor >= CURSOR_BYTES || colon[1] < '0' ||
+        colon[1] > '9') {
         return false;
     }
     *ret_seq = strtoull(colon + 1, &end, 10);

@@ -20,8 +20,7 @@ table_fini(struct table *table)
 static bool
 grow(struct table *table)
 {
-    size_t capacity =
-        table->capacity != 0 ? table->capacity * 2 : CELLS_FIRST;
+    size_t capacity = table->capacity != 0 ? table->capacity * 2 : CELLS_FIRST;
     struct table_cell *cells;
 
     if (table->count < table->capacity) {
@@ -43,8 +42,8 @@ table_add(struct table *table, const char *string, enum paint paint)
     if (table->failed || !grow(table)) {
         return;
     }
-    table->cells[table->count++] =
-        (struct table_cell){table->strings.len, paint};
+    table->cells[table->count++] = (struct table_cell){table->strings.len,
+                                                       paint};
     /* The NUL between two strings is one more byte of the text. */
     text_addf(&table->strings, "%s%c", string != NULL ? string : "", '\0');
     table->failed = table->strings.failed;

@@ -168,9 +168,8 @@ units_add_duration(struct text *text, uint64_t ms)
 void
 units_add_between(struct text *text, int64_t from_ms, int64_t to_ms)
 {
-    units_add_duration(text, to_ms > from_ms
-                                 ? (uint64_t)to_ms - (uint64_t)from_ms
-                                 : 0);
+    units_add_duration(
+        text, to_ms > from_ms ? (uint64_t)to_ms - (uint64_t)from_ms : 0);
 }
 
 void

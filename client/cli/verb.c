@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#define SUBMIT_OPTIONS                                                     \
-    (OPTION_BIT(DATA) | OPTION_BIT(FILE) | OPTION_BIT(JSON_DATA) |         \
-     OPTION_BIT(CONTENT_TYPE) | OPTION_BIT(META) | OPTION_BIT(KEY) |       \
-     OPTION_BIT(CORRELATION_ID) | OPTION_BIT(ID) | OPTION_BIT(TENANT) |    \
+#define SUBMIT_OPTIONS                                                      \
+    (OPTION_BIT(DATA) | OPTION_BIT(FILE) | OPTION_BIT(JSON_DATA) |          \
+     OPTION_BIT(CONTENT_TYPE) | OPTION_BIT(META) | OPTION_BIT(KEY) |        \
+     OPTION_BIT(CORRELATION_ID) | OPTION_BIT(ID) | OPTION_BIT(TENANT) |     \
      OPTION_BIT(PRIORITY) | OPTION_BIT(DEADLINE) | OPTION_BIT(NOT_BEFORE) | \
-     OPTION_BIT(TTL) | OPTION_BIT(MAX_ATTEMPTS) |                          \
+     OPTION_BIT(TTL) | OPTION_BIT(MAX_ATTEMPTS) |                           \
      OPTION_BIT(ATTEMPT_TIMEOUT) | OPTION_BIT(IDEMPOTENT))
 
 const struct verb verbs[] = {
@@ -62,9 +62,8 @@ const struct verb verbs[] = {
             "--correlation-id: that is\nhow an agent that has crashed finds "
             "its jobs again. Without --timeout it waits\nas long as it "
             "takes, also while the gateway restarts.\n",
-        .examples =
-            "redial await --correlation-id story-42 --timeout 10m\n"
-            "redial await --key line-7 --result > line.ogg\n",
+        .examples = "redial await --correlation-id story-42 --timeout 10m\n"
+                    "redial await --key line-7 --result > line.ogg\n",
         .run = verb_await,
     },
     {

@@ -24,9 +24,9 @@ struct verb {
 };
 
 /* Options of every verb. */
-#define VERB_COMMON                                                       \
-    (OPTION_BIT(ADDRESS) | OPTION_BIT(TIMEOUT) | OPTION_BIT(JSON) |       \
-     OPTION_BIT(VERBOSE) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(TLS_CA) |  \
+#define VERB_COMMON                                                      \
+    (OPTION_BIT(ADDRESS) | OPTION_BIT(TIMEOUT) | OPTION_BIT(JSON) |      \
+     OPTION_BIT(VERBOSE) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(TLS_CA) | \
      OPTION_BIT(TLS_CERT) | OPTION_BIT(TLS_NAME) | OPTION_BIT(HELP))
 
 extern const struct verb verbs[];

@@ -82,8 +82,8 @@ follow(struct stream *stream)
     bool follows = !args_has(cli->args, OPTION_NO_FOLLOW);
 
     do {
-        enum redial_status status =
-            stream_turn(stream, follows ? cli_wait_ms(cli) : 0);
+        enum redial_status status = stream_turn(stream,
+                                                follows ? cli_wait_ms(cli) : 0);
 
         if (status != REDIAL_OK) {
             return cli_fail(cli);

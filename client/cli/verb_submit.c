@@ -87,8 +87,8 @@ take_metadata(struct submission *submission)
     size_t count = args_count(args, OPTION_META);
 
     submission->metadata = calloc(count + 1, sizeof(*submission->metadata));
-    submission->metadata_list =
-        calloc(count + 1, sizeof(*submission->metadata_list));
+    submission->metadata_list = calloc(count + 1,
+                                       sizeof(*submission->metadata_list));
     if (submission->metadata == NULL || submission->metadata_list == NULL) {
         return false;
     }

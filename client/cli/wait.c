@@ -2,6 +2,7 @@
 #include "client/cli/wait.h"
 
 #include "client/cli/line.h"
+#include "client/cli/verb.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +53,7 @@ remove_name(const char **names, size_t *count, const char *name, compare same)
     for (size_t i = 0; i < *count; i++) {
         if (same(names[i], name) == 0) {
             (*count)--;
-            memmove(&names[i], &names[i + 1],
-                    (*count - i) * sizeof(names[0]));
+            memmove(&names[i], &names[i + 1], (*count - i) * sizeof(names[0]));
             return true;
         }
     }
@@ -87,12 +87,10 @@ take_jobs(struct wait *wait, const Redial__V1__AwaitResponse *answer)
         const Redial__V1__Job *job = answer->jobs[i];
         bool was_asked = same_name(wait->correlation_id, job->correlation_id);
 
-        while (job->id != NULL &&
-               remove_id(wait, job->id)) {
+        while (job->id != NULL && remove_id(wait, job->id)) {
             was_asked = true;
         }
-        while (job->key != NULL &&
-               remove_key(wait, job->key)) {
+        while (job->key != NULL && remove_key(wait, job->key)) {
             was_asked = true;
         }
         if (was_asked) {

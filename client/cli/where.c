@@ -18,8 +18,8 @@ is_given(const char *string)
 static void
 add_socket(struct text *text, const char *directory, const char *below)
 {
-    text_addf(text, "%s" IPC "%s%s" SOCKET, text->len > 0 ? " " : "",
-              directory, below);
+    text_addf(text, "%s" IPC "%s%s" SOCKET, text->len > 0 ? " " : "", directory,
+              below);
 }
 
 static void

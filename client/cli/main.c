@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program `redial`. See verb.c for what it can do, exit.def for how it
+ * exits.
+ */
+#include "client/cli/cli.h"
+#include "client/cli/help.h"
+#include "client/cli/verb.h"
+
+static enum exit_code
+print_help(const struct verb *verb)
+{
+    struct text text = {.at = NULL};
+
+    if (verb != NULL) {
+        help_add_verb(&text, verb);
+    } else {
+        help_add_overview(&text);
+    }
+    (void)fputs(text_string(&text), stdout);
+    text_fini(&text);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_INTERNAL;
+}
+
+static enum exit_code
+refuse(const struct args *args)
+{
+    const char *verb = args->verb != NULL ? args->verb->name : "";
+
+    (void)fprintf(stderr, "redial: %s\n  See: redial %s%s--help\n", args->error,
+                  verb, verb[0] != '\0' ? " " : "");
+    return EXIT_USAGE;
+}
+
+static enum exit_code
+run(const struct args *args)
+{
+    struct cli cli;
+    enum exit_code code;
+
+    cli_init(&cli, args);
+    code = cli_run(&cli);
+    cli_fini(&cli);
+    return code;
+}
+
+int
+main(int argc, char *argv[])
+{
+    struct args args;
+    bool is_good = args_parse(&args, argc, argv);
+    enum exit_code code;
+
+    if (!is_good) {
+        code = refuse(&args);
+    } else if (args_has(&args, OPTION_HELP)) {
+        code = print_help(args.verb);
+    } else {
+        code = run(&args);
+    }
+    args_fini(&args);
+    return (int)code;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/cli/timeline.h"
+
+#include "client/cli/line.h"
+#include "client/cli/table.h"
+#include "client/cli/units.h"
+
+#include <string.h>
+
+#define INDENT     2
+#define WHY_INDENT 8
+
+enum column {
+    COLUMN_NUMBER,
+    COLUMN_STARTED,
+    COLUMN_TOOK,
+    COLUMN_WORKER,
+    COLUMN_ENDED,
+    COLUMN_THEN,
+    COLUMN_COUNT,
+};
+
+static bool
+is_given(const char *string)
+{
+    return string != NULL && string[0] != '\0';
+}
+
+/* ---- Head --------------------------------------------------------------- */
+
+static void
+add_name(struct text *text, const char *title, const char *name)
+{
+    if (is_given(name)) {
+        text_addf(text, "  %-14s ", title);
+        text_add_foreign(text, name, 0);
+        text_add(text, "\n");
+    }
+}
+
+static void
+add_request(struct text *text, const Redial__V1__Job *job)
+{
+    if (job->has_accepted_wall_ms) {
+        text_addf(text, "  %-14s ", "accepted");
+        units_add_wall(text, job->accepted_wall_ms);
+        if (job->has_payload_bytes) {
+            text_add(text, ", payload ");
+            units_add_bytes(text, job->payload_bytes);
+        }
+        if (job->has_priority) {
+            text_addf(text, ", priority %u", (unsigned)job->priority);
+        }
+        text_add(text, "\n");
+    }
+    if (job->has_deadline_wall_ms) {
+        text_addf(text, "  %-14s ", "deadline");
+        units_add_wall(text, job->deadline_wall_ms);
+        text_add(text, "\n");
+    }
+}
+
+static void
+add_result(struct text *text, const Redial__V1__Outcome *outcome)
+{
+    if (outcome == NULL || !outcome->has_result) {
+        return;
+    }
+    text_addf(text, "  %-14s ", "result");
+    units_add_bytes(text, outcome->result.len);
+    if (is_given(outcome->content_type)) {
+        text_add(text, ", ");
+        text_add_foreign(text, outcome->content_type, 0);
+    }
+    text_add(text, "\n");
+}
+
+void
+timeline_add_head(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
+{
+    text_paint(text, PAINT_BOLD, job->id != NULL ? job->id : "?");
+    text_add(text, "  ");
+    line_add_job(text, job, now_ms);
+    text_add(text, "\n");
+    if (job->id == NULL || job->correlation_id == NULL ||
+        strcmp(job->id, job->correlation_id) != 0) {
+        add_name(text, "correlation id", job->correlation_id);
+    }
+    add_name(text, "key", job->key);
+    add_name(text, "tenant", job->tenant);
+    add_request(text, job);
+    add_result(text, job->outcome);
+    if (job->has_history_trimmed && job->history_trimmed) {
+        text_add(text, "  earlier attempts are not kept any more\n");
+    }
+}
+
+/* ---- Attempts ----------------------------------------------------------- */
+
+static void
+add_heads(struct table *table)
+{
+    static const char *const heads[COLUMN_COUNT] = {
+        [COLUMN_NUMBER] = "#",           [COLUMN_STARTED] = "started",
+        [COLUMN_TOOK] = "took",          [COLUMN_WORKER] = "worker",
+        [COLUMN_ENDED] = "how it ended", [COLUMN_THEN] = "then",
+    };
+
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        table_add(table, heads[i], PAINT_DIM);
+    }
+}
+
+static enum paint
+attempt_paint(const char *state)
+{
+    if (strcmp(state, "SUCCEEDED") == 0) {
+        return PAINT_GREEN;
+    }
+    return strcmp(state, "RUNNING") == 0 ? PAINT_CYAN : PAINT_RED;
+}
+
+static void
+add_ended(struct text *cell, const Redial__V1__Attempt *attempt,
+          const char *state)
+{
+    text_add_foreign(cell, state, 0);
+    if (attempt->outcome != NULL &&
+        attempt->outcome->code != REDIAL__V1__CODE__OK) {
+        text_add(cell, " ");
+        line_add_outcome(cell, attempt->outcome, LINE_TEXT_COLUMNS);
+    }
+    if (attempt->has_ended_wall_ms && attempt->has_charged &&
+        !attempt->charged) {
+        text_add(cell, " (free)");
+    }
+}
+
+static void
+add_times(struct table *table, const Redial__V1__Job *job,
+          const Redial__V1__Attempt *attempt, int64_t now_ms)
+{
+    struct text cell = {.at = NULL};
+
+    if (attempt->has_started_wall_ms && job->has_accepted_wall_ms) {
+        text_add(&cell, "+");
+        units_add_between(&cell, job->accepted_wall_ms,
+                          attempt->started_wall_ms);
+    }
+    table_add_text(table, &cell, PAINT_NONE);
+    if (attempt->has_started_wall_ms) {
+        units_add_between(&cell, attempt->started_wall_ms,
+                          attempt->has_ended_wall_ms ? attempt->ended_wall_ms
+                                                     : now_ms);
+    }
+    table_add_text(table, &cell, PAINT_NONE);
+    text_fini(&cell);
+}
+
+static void
+add_row(struct table *table, const Redial__V1__Job *job,
+        const Redial__V1__Attempt *attempt, int64_t now_ms)
+{
+    const char *state = attempt->state != NULL ? attempt->state : "?";
+    struct text cell = {.at = NULL};
+
+    text_addf(&cell, "%u", (unsigned)attempt->number);
+    table_add_text(table, &cell, PAINT_NONE);
+    add_times(table, job, attempt, now_ms);
+    text_add_foreign(&cell, attempt->worker, 40);
+    table_add_text(table, &cell, PAINT_NONE);
+    add_ended(&cell, attempt, state);
+    table_add_text(table, &cell, attempt_paint(state));
+    if (attempt->decision != NULL) {
+        line_add_decision(&cell, attempt->decision, 0);
+    }
+    table_add_text(table, &cell, PAINT_NONE);
+    text_fini(&cell);
+}
+
+/* The lines of a table, each attempt's with its reasons below. */
+static void
+add_with_why(struct text *text, const char *lines, const Redial__V1__Job *job,
+             size_t first)
+{
+    size_t head_len = strcspn(lines, "\n") + 1;
+
+    text_addf(text, "%.*s", (int)head_len, lines);
+    lines += head_len;
+    for (size_t i = first; i < job->n_attempts && *lines != '\0'; i++) {
+        const Redial__V1__Decision *decision = job->attempts[i]->decision;
+        size_t len = strcspn(lines, "\n") + 1;
+
+        text_addf(text, "%.*s", (int)len, lines);
+        lines += len;
+        if (decision != NULL) {
+            line_add_why(text, decision, WHY_INDENT);
+        }
+    }
+}
+
+void
+timeline_add_attempts(struct text *text, const Redial__V1__Job *job,
+                      int64_t now_ms, size_t attempts_max, bool why)
+{
+    struct table table = {
+        .columns = COLUMN_COUNT,
+        .right = 1u << COLUMN_NUMBER | 1u << COLUMN_STARTED | 1u << COLUMN_TOOK,
+    };
+    struct text lines = {.colour = text->colour};
+    size_t first = attempts_max > 0 && job->n_attempts > attempts_max
+                       ? job->n_attempts - attempts_max
+                       : 0;
+
+    if (job->n_attempts == 0) {
+        return;
+    }
+    add_heads(&table);
+    for (size_t i = first; i < job->n_attempts; i++) {
+        add_row(&table, job, job->attempts[i], now_ms);
+    }
+    if (why) {
+        table_print(&table, INDENT, &lines);
+        add_with_why(text, text_string(&lines), job, first);
+        text->failed = text->failed || lines.failed;
+    } else {
+        table_print(&table, INDENT, text);
+    }
+    text_fini(&lines);
+    table_fini(&table);
+}
