@@ -135,9 +135,8 @@ settle(struct engine *engine, struct attempt *attempt,
 
     emit_ending(engine, attempt, ending);
     job->settled = engine->report != NULL;
+    memcpy(&job->last_worker, attempt->worker->key, sizeof(job->last_worker));
     if (!ending->free) {
-        memcpy(&job->last_worker, attempt->worker->key,
-               sizeof(job->last_worker));
         worker_note_outcome(attempt->worker, false);
     }
     if (ending->keep_ghost) {

@@ -111,7 +111,7 @@ struct job {
     int64_t accepted_ms; /* mono */
     int64_t until_ms;    /* mono; SCHEDULED, BACKOFF, PARKED */
     int64_t waiting_since_ms;
-    uint64_t last_worker; /* hash of whose attempt failed last; 0: none */
+    uint64_t last_worker; /* hash of whose attempt came to nothing; 0: none */
     uint64_t lost_fence;  /* lost, and not reported late so far; 0: none */
 };
 
