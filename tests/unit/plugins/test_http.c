@@ -52,10 +52,15 @@ start_server(void **state)
     close(output[1]);
     server_input = input[1];
     char line[32] = "";
-    ssize_t len = read(output[0], line, sizeof(line) - 1);
+    size_t len = 0;
+    ssize_t part = 1;
+    while (part > 0 && strchr(line, '\n') == NULL && len < sizeof(line) - 1) {
+        part = read(output[0], line + len, sizeof(line) - 1 - len);
+        len += part > 0 ? (size_t)part : 0;
+    }
     close(output[0]);
     port = (int)strtol(line, NULL, 10);
-    return len > 0 && port > 0 ? 0 : -1;
+    return port > 0 ? 0 : -1;
 }
 
 static int
