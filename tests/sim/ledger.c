@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/ledger.h"
+
+#include "server/base/check.h"
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool
+same_text(struct text a, struct text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static bool
+is_final(enum job_state state)
+{
+    switch (state) {
+#define JOB_STATE(name, number, final, waits_for) \
+    case JOB_##name:                              \
+        return (final);
+#include "server/core/job.def"
+#undef JOB_STATE
+    }
+    return false;
+}
+
+void
+ledger_init(struct sim *sim)
+{
+    sim->ledger.next_seq = 1;
+}
+
+void
+ledger_fini(struct sim *sim)
+{
+    for (uint32_t i = 0; i < PLAN_POLICIES_MAX; i++) {
+        plan_policy_free(sim->ledger.policies[i]);
+    }
+}
+
+void
+ledger_policy(struct sim *sim, uint32_t version)
+{
+    redial_assert(version < PLAN_POLICIES_MAX);
+    plan_policy_free(sim->ledger.policies[version]);
+    sim->ledger.policies[version] = plan_policy_new(&sim->plan, sim->seed,
+                                                    version);
+}
+
+const struct method_policy *
+ledger_policy_of(const struct sim *sim, uint32_t spec, uint32_t version)
+{
+    const struct policy_set *set = sim->ledger.policies[version];
+    const struct plan_method *name =
+        &sim->plan.method[sim->agents.specs[spec].method];
+    const struct method_policy *whole_service = NULL;
+
+    /* Not by policy_find(): that is under test too. */
+    for (size_t i = 0; i < set->method_count; i++) {
+        const struct method_policy *row = &set->methods[i];
+
+        if (!same_text(row->service, plan_text(name->service))) {
+            continue;
+        }
+        if (same_text(row->method, plan_text(name->method))) {
+            return row;
+        }
+        if (row->method.len == 0) {
+            whole_service = row;
+        }
+    }
+    return whole_service != NULL ? whole_service : &set->fallback;
+}
+
+uint32_t
+ledger_attempts_max(const struct sim *sim, uint32_t spec, uint32_t version)
+{
+    uint32_t max = ledger_policy_of(sim, spec, version)->retry.max_attempts;
+    uint32_t own = sim->agents.specs[spec].max_attempts;
+
+    if (max > sim->plan.limits.attempts_limit) {
+        max = sim->plan.limits.attempts_limit;
+    }
+    return own > 0 && own < max ? own : max;
+}
+
+/* ---- Records ----------------------------------------------------------- */
+
+static void
+move(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+    enum job_state from = job->state;
+
+#define JOB_MOVE(before, after, event)                           \
+    if (from == JOB_##before && record->type == EVENT_##event) { \
+        job->state = JOB_##after;                                \
+        if (!sim->ledger.replaying) {                            \
+            sim->coverage->moves[MOVE_##before##_##after]++;     \
+            sim->coverage->states[JOB_##after]++;                \
+        }                                                        \
+        return;                                                  \
+    }
+#include "server/core/job.def"
+#undef JOB_MOVE
+    sim_fail(sim, VIOLATION_MOVE, "job %u: %s in state %s", spec,
+             event_type_name(record->type), job_state_name(from));
+}
+
+static int64_t
+add_duration(int64_t at, uint64_t ms)
+{
+    return ms == 0 ? INT64_MAX : at + (int64_t)ms;
+}
+
+static uint64_t
+lesser_set(uint64_t a, uint64_t b)
+{
+    if (a == 0 || b == 0) {
+        return a + b;
+    }
+    return a < b ? a : b;
+}
+
+static void
+check_accepted(struct sim *sim, uint32_t index, const struct record *record)
+{
+    const struct spec *spec = &sim->agents.specs[index];
+    struct engine_submit submit;
+
+    spec_submit(sim, spec, &submit);
+    if (!same_text(record->service, submit.service) ||
+        !same_text(record->method, submit.method) ||
+        !same_text(record->tenant, submit.tenant) ||
+        !same_text(record->key, submit.key) ||
+        !same_text(record->correlation, submit.correlation) ||
+        !same_text(record->traceparent, submit.traceparent) ||
+        record->priority != submit.priority ||
+        record->idempotency != submit.idempotency ||
+        record->not_before_ms != submit.not_before_ms ||
+        record->queue_ttl_ms != submit.queue_ttl_ms ||
+        record->max_attempts != submit.max_attempts ||
+        record->attempt_timeout_ms != submit.attempt_timeout_ms ||
+        record->payload_bytes != submit.payload_bytes ||
+        record->attachment != ATTACHMENT_PAYLOAD) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u was accepted as another",
+                 index);
+    }
+    const struct method_policy *policy = ledger_policy_of(
+        sim, index, sim->gateway.policy_version);
+
+    if (record->deadline_ms !=
+        lesser_set(submit.deadline_ms, policy->deadline_ms)) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u has another deadline", index);
+    }
+}
+
+static void
+take_slot(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    if (record->slot >= sim->plan.limits.jobs_max ||
+        sim->gateway.slots[record->slot] != 0) {
+        sim_fail(sim, VIOLATION_SLOT, "job %u got slot %u, which is in use",
+                 spec, record->slot);
+    }
+    sim->gateway.slots[record->slot] = spec + 1;
+    sim->gateway.slot_of[spec] = record->slot;
+}
+
+static void
+accepted(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+    uint32_t key = sim->agents.specs[spec].key;
+
+    if (!sim->ledger.replaying) {
+        check_accepted(sim, spec, record);
+        take_slot(sim, spec, record);
+    }
+    job->accepted_seq = record->seq;
+    job->accepted_wall_ms = record->wall_ms;
+    job->deadline_ms = record->deadline_ms;
+    job->queue_ttl_ms = record->queue_ttl_ms;
+    job->deadline_at = add_duration(sim->mono_ms, record->deadline_ms);
+    job->queue_end_at = add_duration(sim->mono_ms, record->queue_ttl_ms);
+    job->due_at = sim->mono_ms;
+    if (key != 0) {
+        struct ledger_key *entry =
+            &sim->ledger.keys[sim->agents.specs[spec].tenant][key];
+
+        if (!sim->ledger.replaying && entry->spec != 0) {
+            sim_fail(sim, VIOLATION_DUPLICATE,
+                     "job %u was accepted although job %u has its key", spec,
+                     entry->spec - 1);
+        }
+        entry->spec = spec + 1;
+    }
+}
+
+static void
+scheduled(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+    uint64_t wait_ms = sim->agents.specs[spec].not_before_ms;
+
+    if (wait_ms == 0 || record->decision.rule != RULE_SCHEDULED ||
+        record->decision.until_wall_ms !=
+            job->accepted_wall_ms + (int64_t)wait_ms) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u was scheduled for %" PRId64,
+                 spec, record->decision.until_wall_ms);
+    }
+    job->until_wall_ms = record->decision.until_wall_ms;
+    job->until_delay_ms = wait_ms;
+    job->due_at = sim->mono_ms + (int64_t)wait_ms;
+}
+
+/* An end that no attempt's outcome brought about. */
+static void
+check_plain_end(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    enum rule rule = record->decision.rule;
+    int64_t now = sim->mono_ms;
+    bool tried = job->charged > 0 || job->state == JOB_RUNNING;
+    bool good = false;
+
+    if (rule == RULE_DEADLINE_EXCEEDED) {
+        good = now >= job->deadline_at &&
+               tried == (record->type == EVENT_JOB_FAILED);
+    } else if (rule == RULE_QUEUE_TTL_EXCEEDED) {
+        good = now >= job->queue_end_at && !tried &&
+               record->type == EVENT_JOB_EXPIRED;
+    } else if (rule == RULE_CANCELLED) {
+        good = sim->ledger.input->type == ENGINE_CANCEL &&
+               memcmp(&sim->ledger.input->cancel.id, &record->job,
+                      sizeof(record->job)) == 0 &&
+               record->type == EVENT_JOB_CANCELLED;
+    } else if (rule == RULE_NO_WORKER) {
+        good = !ledger_policy_of(sim, spec, sim->gateway.policy_version)
+                    ->wait_for_ready &&
+               job->state != JOB_RUNNING && record->type == EVENT_JOB_FAILED;
+    }
+    if (!good) {
+        sim_fail(sim, VIOLATION_WRONG_RULE, "job %u in %s ended by %s, %s",
+                 spec, job_state_name(job->state),
+                 event_type_name(record->type), rule_name(rule));
+    }
+}
+
+static void
+ended(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    if (!sim->ledger.replaying) {
+        if (job->over) {
+            ledger_decided(sim, spec, record);
+        } else {
+            check_plain_end(sim, spec, record);
+        }
+        sim->coverage->exits[record->decision.rule]++;
+    }
+    job->over = false;
+    job->final_seq = record->seq;
+    job->final_type = record->type;
+    job->end_hash = ledger_end_hash(record);
+}
+
+/* Goes on: BACKOFF, READY or PARKED. */
+static void
+goes_on(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct decision *decision = &record->decision;
+
+    if (!sim->ledger.replaying) {
+        if (!job->over) {
+            sim_fail(sim, VIOLATION_RECORD, "job %u: %s out of nothing", spec,
+                     event_type_name(record->type));
+        }
+        ledger_decided(sim, spec, record);
+    }
+    job->over = false;
+    /* What never started leaves in force what was decided before. */
+    if (decision->rule == RULE_RETRY_PLANNED) {
+        job->allowed =
+            ledger_attempts_max(sim, spec, decision->policy_version);
+    }
+    job->until_wall_ms = decision->until_wall_ms;
+    job->until_delay_ms = decision->delay_ms;
+    job->due_at = sim->mono_ms + (int64_t)decision->delay_ms;
+    if (decision->rule != RULE_RETRY_PLANNED) {
+        return;
+    }
+    if (decision->delay_source == DELAY_PUSHBACK) {
+        job->backoff_n = 0;
+        job->previous_delay_ms = 0;
+    } else {
+        job->backoff_n++;
+        job->previous_delay_ms = decision->delay_ms;
+    }
+}
+
+static void
+refused(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    if (!sim->ledger.jobs[spec].over) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u: a refusal out of nothing (%s)",
+                 spec, rule_name(record->decision.rule));
+    }
+}
+
+static void
+follow(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    switch (record->type) {
+    case EVENT_JOB_ACCEPTED:
+        accepted(sim, spec, record);
+        move(sim, spec, record);
+        break;
+    case EVENT_JOB_SCHEDULED:
+        scheduled(sim, spec, record);
+        move(sim, spec, record);
+        break;
+    case EVENT_ATTEMPT_STARTED:
+        ledger_attempt_started(sim, spec, record);
+        move(sim, spec, record);
+        break;
+    case EVENT_ATTEMPT_SUCCEEDED:
+    case EVENT_ATTEMPT_FAILED:
+    case EVENT_ATTEMPT_LOST:
+        ledger_attempt_over(sim, spec, record);
+        break;
+    case EVENT_RETRY_REFUSED:
+        refused(sim, spec, record);
+        break;
+    case EVENT_RETRY_PLANNED:
+    case EVENT_JOB_RELEASED:
+    case EVENT_JOB_PARKED:
+        goes_on(sim, spec, record);
+        move(sim, spec, record);
+        break;
+    case EVENT_JOB_SUCCEEDED:
+    case EVENT_JOB_FAILED:
+    case EVENT_JOB_CANCELLED:
+    case EVENT_JOB_EXPIRED:
+        ended(sim, spec, record);
+        move(sim, spec, record);
+        break;
+    /* Progress is never recorded; the rest is about no job. */
+    case EVENT_JOB_REQUEUED:
+    case EVENT_ATTEMPT_PROGRESS:
+    case EVENT_ATTEMPT_LATE:
+    case EVENT_BREAKER_OPENED:
+    case EVENT_BREAKER_HALF_OPEN:
+    case EVENT_BREAKER_RAMP:
+    case EVENT_BREAKER_CLOSED:
+    case EVENT_BREAKER_FORCED:
+    case EVENT_BREAKER_RELEASED:
+    case EVENT_BUDGET_EXHAUSTED:
+    case EVENT_BUDGET_RECOVERED:
+    case EVENT_WORKER_JOINED:
+    case EVENT_WORKER_LEFT:
+    case EVENT_WORKER_QUIET:
+    case EVENT_GATEWAY_STARTED:
+    case EVENT_GATEWAY_DRAINING:
+    case EVENT_GATEWAY_RELOADED:
+    case EVENT_GATEWAY_DEGRADED:
+    case EVENT_GATEWAY_RECOVERED:
+        sim_fail(sim, VIOLATION_RECORD, "job %u: unexpected %s", spec,
+                 event_type_name(record->type));
+    }
+}
+
+static void
+touch(struct sim *sim, uint32_t spec)
+{
+    struct ledger *ledger = &sim->ledger;
+
+    for (uint32_t i = 0; i < ledger->touched_count; i++) {
+        if (ledger->touched[i] == spec) {
+            return;
+        }
+    }
+    if (ledger->touched_count < 64) {
+        ledger->touched[ledger->touched_count++] = spec;
+    }
+}
+
+static void
+count(struct sim *sim, const struct record *record)
+{
+    struct coverage *coverage = sim->coverage;
+
+    coverage->records++;
+    coverage->events[record->type]++;
+    coverage->decisions[record->decision.rule]++;
+    coverage->delay_sources[record->decision.delay_source]++;
+    coverage->clamps[record->decision.clamp]++;
+}
+
+void
+ledger_record(struct sim *sim, const struct record *record)
+{
+    struct ledger *ledger = &sim->ledger;
+
+    if (record->seq != ledger->next_seq) {
+        sim_fail(sim, VIOLATION_ORDER, "seq %" PRIu64 " after %" PRIu64,
+                 record->seq, ledger->next_seq - 1);
+    }
+    ledger->next_seq++;
+    ledger->last_wall_ms = record->wall_ms;
+    if (!ledger->replaying) {
+        count(sim, record);
+    }
+    if (!event_type_is_about_job(record->type)) {
+        if (record->job_seq != 0) {
+            sim_fail(sim, VIOLATION_ORDER, "%s has a job_seq",
+                     event_type_name(record->type));
+        }
+        return;
+    }
+    uint32_t spec = spec_of(sim, record->job);
+
+    if (spec == PLAN_JOBS_MAX) {
+        sim_fail(sim, VIOLATION_RECORD, "%s is about a job that never was",
+                 event_type_name(record->type));
+    }
+    struct ledger_job *job = &ledger->jobs[spec];
+
+    if (record->prev_seq != job->seq || record->job_seq != job->job_seq + 1) {
+        sim_fail(sim, VIOLATION_ORDER,
+                 "job %u: %s is number %" PRIu64 " after %" PRIu64, spec,
+                 event_type_name(record->type), record->job_seq, job->job_seq);
+    }
+    job->seq = record->seq;
+    job->job_seq = record->job_seq;
+    if (record->type == EVENT_ATTEMPT_LATE) {
+        return;
+    }
+    if (is_final(job->state)) {
+        sim_fail(sim, VIOLATION_TWO_ENDS, "job %u: %s after %s", spec,
+                 event_type_name(record->type), job_state_name(job->state));
+    }
+    follow(sim, spec, record);
+    touch(sim, spec);
+}
+
+void
+ledger_command(struct sim *sim, const struct engine_command *command)
+{
+    uint32_t spec = spec_of(sim, command->token.job);
+
+    switch (command->type) {
+    case COMMAND_ASSIGN:
+        if (spec == PLAN_JOBS_MAX ||
+            sim->ledger.jobs[spec].state != JOB_RUNNING ||
+            sim->ledger.jobs[spec].fence != command->token.fence ||
+            sim->ledger.jobs[spec].attempt != command->token.attempt ||
+            (sim->ledger.jobs[spec].charged != command->charged_before &&
+             !sim_only_promises(sim))) {
+            sim_fail(sim, VIOLATION_RECORD, "job %u: a strange assignment",
+                     spec);
+        }
+        sim->ledger.assigns++;
+        break;
+    case COMMAND_RELEASE:
+        if (command->slot >= sim->plan.limits.jobs_max ||
+            sim->gateway.slots[command->slot] == 0) {
+            sim_fail(sim, VIOLATION_SLOT, "slot %u was released twice",
+                     command->slot);
+        }
+        spec = sim->gateway.slots[command->slot] - 1;
+        if (!is_final(sim->ledger.jobs[spec].state)) {
+            sim_fail(sim, VIOLATION_SLOT, "job %u lives and lost its slot",
+                     spec);
+        }
+        sim->gateway.slots[command->slot] = 0;
+        break;
+    case COMMAND_STOP:
+    case COMMAND_FORGET:
+        break;
+    }
+}
+
+/* ---- Steps ------------------------------------------------------------- */
+
+void
+ledger_before(struct sim *sim, const struct engine_input *input,
+              const struct message *message)
+{
+    struct ledger *ledger = &sim->ledger;
+
+    ledger->input = input;
+    ledger->message = message;
+    ledger->seq_before = ledger->next_seq;
+    ledger->touched_count = 0;
+    ledger->starts = 0;
+    ledger->assigns = 0;
+    ledger_hear(sim, input, message);
+}
+
+static void
+after_submit(struct sim *sim, const struct engine_result *result)
+{
+    uint32_t asked = sim->ledger.message->submit.spec;
+    const struct spec *spec = &sim->agents.specs[asked];
+    const struct ledger_job *job = &sim->ledger.jobs[asked];
+    uint32_t owner = spec->key == 0
+                         ? 0
+                         : sim->ledger.keys[spec->tenant][spec->key].spec;
+    bool made = job->accepted_seq >= sim->ledger.seq_before;
+    bool said = result->status == REDIAL_OK && !result->deduplicated;
+
+    if (made != said ||
+        (made && memcmp(&result->job, &spec->id, sizeof(spec->id)) != 0)) {
+        sim_fail(sim, VIOLATION_ANSWER, "job %u: acknowledged, not made",
+                 asked);
+    }
+    if (made) {
+        return;
+    }
+    if (result->status == REDIAL_OK) {
+        uint32_t joined = spec_of(sim, result->job);
+
+        /* Itself, or the first one with its key and content. */
+        if (joined != asked &&
+            (owner == 0 || joined != owner - 1 ||
+             sim->agents.specs[joined].content != spec->content)) {
+            sim_fail(sim, VIOLATION_DUPLICATE, "job %u joined %u", asked,
+                     joined);
+        }
+        if (sim->ledger.jobs[joined].state == JOB_NONE) {
+            sim_fail(sim, VIOLATION_DUPLICATE, "job %u joined nothing", asked);
+        }
+        return;
+    }
+    if (result->status == REDIAL_ALREADY_EXISTS &&
+        (owner == 0 || sim->agents.specs[owner - 1].content == spec->content)) {
+        sim_fail(sim, VIOLATION_DUPLICATE, "job %u: nobody has its key", asked);
+    }
+    if (result->status == REDIAL_RESOURCE_EXHAUSTED && owner != 0 &&
+        sim->agents.specs[owner - 1].content == spec->content) {
+        sim_fail(sim, VIOLATION_DUPLICATE, "job %u was refused, not joined",
+                 asked);
+    }
+}
+
+static void
+after_cancel(struct sim *sim, const struct engine_result *result)
+{
+    uint32_t spec = spec_of(sim, sim->ledger.input->cancel.id);
+    enum job_state state = spec == PLAN_JOBS_MAX ? JOB_NONE
+                                                 : sim->ledger.jobs[spec].state;
+
+    if (result->status == REDIAL_OK ? !is_final(state)
+                                    : state != JOB_NONE && !is_final(state)) {
+        sim_fail(sim, VIOLATION_ANSWER, "job %u: cancel left it in %s", spec,
+                 job_state_name(state));
+    }
+    if (result->status == REDIAL_OK && result->changed &&
+        state != JOB_CANCELLED) {
+        sim_fail(sim, VIOLATION_ANSWER, "job %u: cancelled, but %s", spec,
+                 job_state_name(state));
+    }
+}
+
+void
+ledger_after(struct sim *sim, const struct engine_result *result)
+{
+    struct ledger *ledger = &sim->ledger;
+
+    for (uint32_t i = 0; i < ledger->touched_count; i++) {
+        uint32_t spec = ledger->touched[i];
+
+        if (ledger->jobs[spec].over) {
+            sim_fail(sim, VIOLATION_RECORD, "job %u: no decision", spec);
+        }
+        ledger_check_view(sim, spec);
+    }
+    if (ledger->starts != ledger->assigns) {
+        sim_fail(sim, VIOLATION_RECORD, "%u starts, %u assignments",
+                 ledger->starts, ledger->assigns);
+    }
+    if (ledger->input == NULL) {
+        return;
+    }
+    if (ledger->input->type == ENGINE_SUBMIT) {
+        after_submit(sim, result);
+    } else if (ledger->input->type == ENGINE_CANCEL) {
+        after_cancel(sim, result);
+    }
+    ledger_heard(sim, result);
+    ledger->input = NULL;
+    ledger->message = NULL;
+}
+
+void
+ledger_trimmed(struct sim *sim, uint32_t spec)
+{
+    const struct spec *own = &sim->agents.specs[spec];
+
+    if (own->key != 0 &&
+        sim->ledger.keys[own->tenant][own->key].spec == spec + 1) {
+        sim->ledger.keys[own->tenant][own->key].spec = 0;
+    }
+}
+
+/* ---- Crash and recovery ------------------------------------------------ */
+
+void
+ledger_crashed(struct sim *sim)
+{
+    struct ledger *ledger = &sim->ledger;
+    uint64_t count = sim->disk.count;
+
+    memset(ledger->jobs, 0, sizeof(ledger->jobs));
+    memset(ledger->keys, 0, sizeof(ledger->keys));
+    ledger->next_seq = 1;
+    ledger->last_wall_ms = 0;
+    ledger->replaying = true;
+    for (uint64_t seq = 1; seq <= count; seq++) {
+        struct record record;
+
+        disk_read(sim, seq, &record);
+        ledger_record(sim, &record);
+    }
+    ledger->replaying = false;
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct spec *spec = &sim->agents.specs[i];
+        const struct ledger_job *job = &ledger->jobs[i];
+
+        if (sim->disk.trimmed[i]) {
+            ledger_trimmed(sim, i);
+        }
+        if (spec->state == SPEC_ACKED &&
+            ledger->jobs[spec->job].state == JOB_NONE) {
+            sim_fail(sim, VIOLATION_LOST_JOB,
+                     "job %u was acknowledged and is not in the log",
+                     spec->job);
+        }
+        if (ledger->heard[i] != 0 && ledger->heard[i] != job->end_hash) {
+            sim_fail(sim, VIOLATION_TWO_ENDS,
+                     "job %u: its published end is not in the log", i);
+        }
+        if (spec->cancelled && ledger->jobs[spec->job].state != JOB_CANCELLED) {
+            sim_fail(sim, VIOLATION_LOST_JOB,
+                     "job %u was cancelled and is not any more", spec->job);
+        }
+    }
+}
+
+/* What is left of a duration until a wall time, seen from `now`. */
+static int64_t
+remaining(int64_t until_wall_ms, int64_t now_wall_ms, uint64_t original_ms)
+{
+    int64_t left = until_wall_ms - now_wall_ms;
+
+    if (left < 0) {
+        return 0;
+    }
+    return left > (int64_t)original_ms ? (int64_t)original_ms : left;
+}
+
+void
+ledger_recovering(struct sim *sim)
+{
+    struct ledger *ledger = &sim->ledger;
+    int64_t wall = sim->wall_ms;
+    int64_t now = sim->mono_ms;
+
+    /* A clock behind the log: no time has passed. */
+    if (wall < ledger->last_wall_ms) {
+        wall = ledger->last_wall_ms;
+        sim_count_fault(sim, FAULT_WALL_BEHIND_LOG);
+    }
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        struct ledger_job *job = &ledger->jobs[i];
+
+        if (job->state == JOB_NONE || is_final(job->state)) {
+            continue;
+        }
+        if (job->deadline_ms > 0) {
+            job->deadline_at = now + remaining(job->accepted_wall_ms +
+                                                   (int64_t)job->deadline_ms,
+                                               wall, job->deadline_ms);
+        }
+        if (job->queue_ttl_ms > 0) {
+            job->queue_end_at = now + remaining(job->accepted_wall_ms +
+                                                    (int64_t)job->queue_ttl_ms,
+                                                wall, job->queue_ttl_ms);
+        }
+        job->due_at = now;
+        if (job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF) {
+            job->due_at = now + remaining(job->until_wall_ms, wall,
+                                          job->until_delay_ms);
+        }
+        job->ack = ACK_UNKNOWN;
+        job->started_at = INT64_MIN;
+    }
+    ledger_workers_away(sim);
+}

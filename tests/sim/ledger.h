@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge: an independent model of jobs, attempts and workers, built only
+ * from what the gateway was told, what it recorded and what peers saw. It
+ * shares no code with the engine; where the engine decides, the ledger works
+ * out for itself what may be decided.
+ *
+ * Three parts. ledger.c follows records and checks order, moves, ends and
+ * answers. ledger_attempt.c checks starts and ends of attempts against what
+ * workers said. ledger_decide.c works out the retry decision.
+ *
+ * After a crash the ledger forgets all and reads the log again: what was not
+ * committed never happened. What peers were told stays with the peers (specs),
+ * and must still be true.
+ *
+ * Times are the world's monotonic milliseconds.
+ */
+#ifndef REDIAL_TESTS_SIM_LEDGER_H
+#define REDIAL_TESTS_SIM_LEDGER_H
+
+#include "server/core/engine.h"
+#include "tests/sim/message.h"
+#include "tests/sim/plan.h"
+
+struct sim;
+
+/* What the gateway knows of an attempt's acknowledgement. */
+enum ledger_ack { ACK_NO, ACK_YES, ACK_UNKNOWN };
+
+struct ledger_job {
+    enum job_state state; /* JOB_NONE: not accepted */
+    uint64_t seq;
+    uint64_t job_seq;
+    uint64_t accepted_seq;
+    int64_t accepted_wall_ms;
+    uint64_t deadline_ms; /* effective ones, from acceptance; 0: none */
+    uint64_t queue_ttl_ms;
+    int64_t deadline_at; /* INT64_MAX: none */
+    int64_t queue_end_at;
+    int64_t due_at; /* no attempt before */
+    int64_t until_wall_ms;
+    uint64_t until_delay_ms;
+    uint32_t attempt;
+    uint32_t charged;
+    uint32_t free;
+    uint32_t free_streak;
+    uint32_t backoff_n;
+    uint32_t kills;
+    uint64_t previous_delay_ms;
+    uint32_t allowed;        /* attempts, by the last decision to go on */
+    uint64_t definite_fence; /* the last one that certainly failed */
+
+    /* The attempt at hand, in RUNNING. */
+    uint64_t fence;
+    uint32_t worker; /* row of the ledger's workers */
+    bool not_listed; /* its worker came back without it */
+    int64_t started_at;
+    uint64_t timeout_ms;
+    uint64_t lease_ms;
+    enum ledger_ack ack;
+
+    /* Its end, until the decision. */
+    bool over;
+    bool over_lost;
+    bool over_charged;
+    enum redial_status over_code;
+    char over_reason[SIM_WORD_BYTES];
+    struct message_report over_report; /* fence 0: by no report */
+
+    uint64_t final_seq;
+    enum event_type final_type;
+    uint64_t end_hash; /* of what the final record says */
+};
+
+/* What the gateway knows of one incarnation of a worker, from its inputs. */
+struct ledger_worker {
+    char name[2 * SIM_WORD_BYTES]; /* name/instance */
+    uint64_t id;
+    bool connected;
+    bool dead;    /* reaped */
+    bool goodbye; /* left on its own */
+    int64_t left_at;
+    int64_t heard_at;
+    uint32_t concurrency;
+    uint32_t free_total;
+    uint32_t offer_count;
+    struct message_slots offers[SIM_OFFERS_MAX];
+    uint32_t credit[SIM_OFFERS_MAX]; /* by offer */
+};
+
+struct ledger_key {
+    uint32_t spec; /* of the first job, + 1; 0: the key is free */
+};
+
+enum { LEDGER_WORKERS_MAX = 600 };
+
+struct ledger {
+    uint64_t next_seq;
+    int64_t last_wall_ms; /* of the newest record */
+    struct ledger_job jobs[PLAN_JOBS_MAX];
+    struct ledger_key keys[PLAN_TENANTS_MAX][PLAN_KEYS + 1];
+    struct policy_set *policies[PLAN_POLICIES_MAX]; /* by version */
+
+    uint32_t worker_count; /* incarnations so far */
+    struct ledger_worker workers[LEDGER_WORKERS_MAX];
+
+    /* The step at hand. */
+    bool replaying;
+    uint64_t seq_before;
+    const struct engine_input *input;
+    const struct message *message;
+    uint32_t touched[64]; /* jobs with records */
+    uint32_t touched_count;
+    uint32_t starts;
+    uint32_t assigns;
+
+    /* What watchers heard, which must stay true. */
+    uint64_t heard[PLAN_JOBS_MAX]; /* end_hash; 0: no end heard of */
+};
+
+void
+ledger_init(struct sim *sim);
+
+void
+ledger_fini(struct sim *sim);
+
+/* Before each input: `message` is where it came from, or NULL. */
+void
+ledger_before(struct sim *sim, const struct engine_input *input,
+              const struct message *message);
+
+/* Each record, each command, in order. */
+void
+ledger_record(struct sim *sim, const struct record *record);
+
+void
+ledger_command(struct sim *sim, const struct engine_command *command);
+
+/* After: what the input came to, and that nothing is left half done. */
+void
+ledger_after(struct sim *sim, const struct engine_result *result);
+
+/* The gateway is gone; the log says what is true. */
+void
+ledger_crashed(struct sim *sim);
+
+/* It is back: times run again from what the log says. */
+void
+ledger_recovering(struct sim *sim);
+
+/* A policy was loaded. */
+void
+ledger_policy(struct sim *sim, uint32_t version);
+
+/* A finished job was forgotten, with its key. */
+void
+ledger_trimmed(struct sim *sim, uint32_t spec);
+
+/* Something reaches a peer: it must be on disk. */
+void
+ledger_spoken(struct sim *sim, const struct message *message);
+
+/* A committed record is published. */
+void
+ledger_published(struct sim *sim, const struct record *record);
+
+/* Everything that is due happened; and at the end, everything ended. */
+void
+ledger_check_due(struct sim *sim);
+
+void
+ledger_check_end(struct sim *sim);
+
+/* Tells the ends of jobs apart; never 0. */
+uint64_t
+ledger_end_hash(const struct record *record);
+
+/* How many jobs are not final. */
+uint32_t
+ledger_live(const struct sim *sim);
+
+/* Compares the engine's view of a job with the model. */
+void
+ledger_check_view(struct sim *sim, uint32_t spec);
+
+/* ---- Between ledger*.c ------------------------------------------------- */
+
+/* The policy in force for a job under a version. */
+const struct method_policy *
+ledger_policy_of(const struct sim *sim, uint32_t spec, uint32_t version);
+
+/* min of the policy's, the job's and the operator's maximum. */
+uint32_t
+ledger_attempts_max(const struct sim *sim, uint32_t spec, uint32_t version);
+
+void
+ledger_attempt_started(struct sim *sim, uint32_t spec,
+                       const struct record *record);
+
+void
+ledger_attempt_over(struct sim *sim, uint32_t spec,
+                    const struct record *record);
+
+/* After ledger_attempt_over(): the decision that follows it. */
+void
+ledger_decided(struct sim *sim, uint32_t spec, const struct record *record);
+
+/* Before an input: what it says about workers. */
+void
+ledger_hear(struct sim *sim, const struct engine_input *input,
+            const struct message *message);
+
+/* After it, if it was accepted. */
+void
+ledger_heard(struct sim *sim, const struct engine_result *result);
+
+/* The incarnation with this name, or NULL. */
+struct ledger_worker *
+ledger_worker_named(struct sim *sim, struct text name);
+
+/* All workers are away since the restart. */
+void
+ledger_workers_away(struct sim *sim);
+
+#endif

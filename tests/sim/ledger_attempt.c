@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts and ends of attempts, against what workers and policies say. */
+#include "tests/sim/ledger.h"
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Starts ------------------------------------------------------------ */
+
+static uint64_t
+least_timeout(const struct sim *sim, uint32_t spec)
+{
+    uint64_t timeout = ledger_policy_of(sim, spec, sim->gateway.policy_version)
+                           ->attempt_timeout_ms;
+    uint64_t own = sim->agents.specs[spec].attempt_timeout_ms;
+    int64_t deadline_at = sim->ledger.jobs[spec].deadline_at;
+
+    if (own > 0 && own < timeout) {
+        timeout = own;
+    }
+    if (deadline_at != INT64_MAX &&
+        deadline_at - sim->mono_ms < (int64_t)timeout) {
+        timeout = (uint64_t)(deadline_at - sim->mono_ms);
+    }
+    return timeout;
+}
+
+static void
+check_time(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    int64_t now = sim->mono_ms;
+
+    if (now < job->due_at) {
+        sim_fail(sim, VIOLATION_TOO_SOON, "job %u: %" PRId64 " ms too soon",
+                 spec, job->due_at - now);
+    }
+    if (now >= job->deadline_at ||
+        (job->charged == 0 && now >= job->queue_end_at) ||
+        sim->gateway.draining) {
+        sim_fail(sim, VIOLATION_TOO_LATE, "job %u starts too late", spec);
+    }
+    if (job->charged > 0 && job->charged >= job->allowed) {
+        sim_fail(sim, VIOLATION_TOO_MANY_TRIES, "job %u: try %u of %u", spec,
+                 job->charged + 1, job->allowed);
+    }
+    if (record->timeout_ms != least_timeout(sim, spec) ||
+        record->lease_ms != sim->plan.limits.lease_ms) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u: limit %" PRIu64 " ms", spec,
+                 record->timeout_ms);
+    }
+}
+
+/* The offer under which a method is served, as an index, or offer_count. */
+static uint32_t
+offer_for(const struct sim *sim, const struct ledger_worker *worker,
+          uint32_t method)
+{
+    uint32_t found = worker->offer_count;
+
+    for (uint32_t i = 0; i < worker->offer_count; i++) {
+        const struct message_slots *offer = &worker->offers[i];
+
+        if (!offer->whole_service && offer->method == method) {
+            return i;
+        }
+        if (offer->whole_service &&
+            strcmp(sim->plan.method[offer->method].service,
+                   sim->plan.method[method].service) == 0) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+struct load {
+    uint32_t total;
+    uint32_t unacked;
+    uint32_t of_offer;
+    uint32_t unacked_of_offer;
+    uint32_t of_method;
+};
+
+/* What runs already, as far as the ledger knows for certain. */
+static struct load
+load_of(const struct sim *sim, uint32_t worker, uint32_t offer, uint32_t method)
+{
+    struct load load = {0};
+
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+        uint32_t its_method = sim->agents.specs[i].method;
+
+        if (job->state != JOB_RUNNING) {
+            continue;
+        }
+        load.of_method += its_method == method;
+        if (job->worker != worker) {
+            continue;
+        }
+        bool same = offer_for(sim, &sim->ledger.workers[worker], its_method) ==
+                    offer;
+
+        load.total++;
+        load.of_offer += same;
+        load.unacked += job->ack == ACK_NO;
+        load.unacked_of_offer += same && job->ack == ACK_NO;
+    }
+    return load;
+}
+
+static void
+check_worker(struct sim *sim, uint32_t spec, const struct ledger_worker *worker)
+{
+    uint32_t method = sim->agents.specs[spec].method;
+    uint32_t offer = offer_for(sim, worker, method);
+    uint32_t limit =
+        ledger_policy_of(sim, spec, sim->gateway.policy_version)->concurrency;
+
+    if (!worker->connected || offer == worker->offer_count ||
+        sim->mono_ms - worker->heard_at >
+            (int64_t)sim->plan.limits.silence_ms) {
+        sim_fail(sim, VIOLATION_CREDIT, "job %u: %s cannot take it", spec,
+                 worker->name);
+    }
+    struct load load = load_of(sim, (uint32_t)(worker - sim->ledger.workers),
+                               offer, method);
+
+    if (load.unacked >= worker->free_total ||
+        load.unacked_of_offer >= worker->credit[offer]) {
+        sim_fail(sim, VIOLATION_CREDIT, "job %u: %s gave no credit", spec,
+                 worker->name);
+    }
+    if (load.total >= worker->concurrency ||
+        (worker->offers[offer].count > 0 &&
+         load.of_offer >= worker->offers[offer].count) ||
+        (limit > 0 && load.of_method >= limit)) {
+        sim_fail(sim, VIOLATION_CONCURRENCY,
+                 "job %u: %u on %s, %u of the method run already", spec,
+                 load.total, worker->name, load.of_method);
+    }
+}
+
+void
+ledger_attempt_started(struct sim *sim, uint32_t spec,
+                       const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+    struct ledger_worker *worker = ledger_worker_named(sim, record->worker);
+
+    if (record->fence != record->seq || record->fence <= job->fence ||
+        record->attempt != job->attempt + 1) {
+        sim_fail(sim, VIOLATION_FENCE, "job %u: attempt %u, fence %" PRIu64,
+                 spec, record->attempt, record->fence);
+    }
+    if (worker == NULL) {
+        sim_fail(sim, VIOLATION_CREDIT, "job %u: worker %.*s never was", spec,
+                 (int)record->worker.len, record->worker.at);
+    }
+    if (!sim->ledger.replaying) {
+        check_time(sim, spec, record);
+        check_worker(sim, spec, worker);
+        sim->ledger.starts++;
+        sim->attempts++;
+    }
+    job->attempt = record->attempt;
+    job->fence = record->fence;
+    job->worker = (uint32_t)(worker - sim->ledger.workers);
+    job->started_at = sim->mono_ms;
+    job->timeout_ms = record->timeout_ms;
+    job->lease_ms = record->lease_ms;
+    job->ack = ACK_NO;
+    job->not_listed = false;
+}
+
+/* ---- Ends -------------------------------------------------------------- */
+
+static bool
+is_token_of(const struct engine_token *token, const struct record *record)
+{
+    return token->fence == record->fence && token->attempt == record->attempt &&
+           memcmp(&token->job, &record->job, sizeof(token->job)) == 0;
+}
+
+/* True when the input at hand is a report about this attempt. */
+static bool
+is_reported(const struct sim *sim, const struct record *record,
+            enum report_kind kind)
+{
+    const struct engine_input *input = sim->ledger.input;
+
+    return input != NULL && input->type == ENGINE_REPORT &&
+           input->report.kind == kind &&
+           is_token_of(&input->report.token, record);
+}
+
+/* The report is by the worker that has the attempt, about this very work. */
+static void
+check_report(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct message_report *report = &sim->ledger.message->report;
+    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    char name[SIM_WORD_BYTES];
+
+    if (memcmp(&report->truth, &report->token, sizeof(report->truth)) != 0) {
+        sim_fail(sim, VIOLATION_FENCE,
+                 "job %u: the result of fence %" PRIu64
+                 " settles fence %" PRIu64,
+                 spec, report->truth.fence, record->fence);
+    }
+    /* It may report under an id from before its last Hello. */
+    (void)snprintf(name, sizeof(name), "w%u/",
+                   sim->ledger.message->peer - PLAN_AGENTS_MAX);
+    if (strncmp(worker->name, name, strlen(name)) != 0) {
+        sim_fail(sim, VIOLATION_FENCE,
+                 "job %u: settled by a worker that does not have it", spec);
+    }
+}
+
+/* Free only if it cannot have started, as far as the gateway knows. */
+static void
+check_free(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct engine_input *input = sim->ledger.input;
+    bool unsent = input != NULL && input->type == ENGINE_UNSENT &&
+                  is_token_of(&input->unsent, record);
+    bool unseen = job->ack != ACK_YES && record->type == EVENT_ATTEMPT_LOST;
+
+    if (!unsent && !unseen && !job->not_listed && !worker->goodbye &&
+        !is_reported(sim, record, REPORT_NOT_STARTED)) {
+        sim_fail(sim, VIOLATION_CHARGE, "job %u: attempt %u was free", spec,
+                 record->attempt);
+    }
+    if (is_reported(sim, record, REPORT_NOT_STARTED)) {
+        check_report(sim, spec, record);
+    }
+}
+
+/* A time-out by the gateway, or what the worker said. */
+static void
+check_failed(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    if (is_reported(sim, record, REPORT_OUTCOME)) {
+        const struct message_report *report = &sim->ledger.message->report;
+
+        check_report(sim, spec, record);
+        if (record->code != report->code ||
+            record->reason.len != strlen(report->reason) ||
+            (record->reason.len > 0 && memcmp(record->reason.at, report->reason,
+                                              record->reason.len) != 0)) {
+            sim_fail(sim, VIOLATION_RECORD, "job %u: another failure", spec);
+        }
+        return;
+    }
+    if (record->code != REDIAL_DEADLINE_EXCEEDED ||
+        (job->started_at != INT64_MIN &&
+         sim->mono_ms < job->started_at + (int64_t)job->timeout_ms)) {
+        sim_fail(sim, VIOLATION_LOST_TOO_SOON, "job %u: timed out too soon",
+                 spec);
+    }
+}
+
+/* Lost only if the worker is dead, away or silent for long enough. */
+static void
+check_lost(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct engine_limits *limits = &sim->plan.limits;
+    int64_t since = worker->heard_at;
+    uint64_t patience = limits->lease_ms;
+
+    if (record->final_lost && !worker->dead) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u: %s is not dead", spec,
+                 worker->name);
+    }
+    if (worker->dead) {
+        return;
+    }
+    if (!worker->connected) {
+        since = worker->left_at;
+        patience = limits->adopt_ms;
+    } else if (job->ack != ACK_YES && job->started_at != INT64_MIN) {
+        since = job->started_at;
+    }
+    if (sim->mono_ms - since < (int64_t)patience) {
+        sim_fail(sim, VIOLATION_LOST_TOO_SOON,
+                 "job %u: lost after %" PRId64 " of %" PRIu64 " ms", spec,
+                 sim->mono_ms - since, patience);
+    }
+}
+
+static void
+check_over(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    switch ((int)record->type) {
+    case EVENT_ATTEMPT_SUCCEEDED:
+        if (!is_reported(sim, record, REPORT_OUTCOME) ||
+            sim->ledger.message->report.code != REDIAL_OK) {
+            sim_fail(sim, VIOLATION_RECORD, "job %u: nobody said success",
+                     spec);
+        }
+        check_report(sim, spec, record);
+        break;
+    case EVENT_ATTEMPT_FAILED:
+        if (record->charged) {
+            check_failed(sim, spec, record);
+        }
+        break;
+    default:
+        check_lost(sim, spec, record);
+        break;
+    }
+    if (!record->charged) {
+        check_free(sim, spec, record);
+    }
+}
+
+void
+ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    if (job->state != JOB_RUNNING || job->over || record->fence != job->fence ||
+        record->attempt != job->attempt) {
+        sim_fail(sim, VIOLATION_FENCE,
+                 "job %u: fence %" PRIu64 " ends, %" PRIu64 " runs", spec,
+                 record->fence, job->fence);
+    }
+    if (!sim->ledger.replaying) {
+        check_over(sim, spec, record);
+    }
+    job->over = true;
+    job->over_charged = record->charged;
+    job->over_lost = record->type == EVENT_ATTEMPT_LOST;
+    job->over_code = record->code;
+    memset(job->over_reason, 0, sizeof(job->over_reason));
+    if (record->reason.len < sizeof(job->over_reason) &&
+        record->reason.len > 0) {
+        memcpy(job->over_reason, record->reason.at, record->reason.len);
+    }
+    if (record->type == EVENT_ATTEMPT_FAILED && record->charged &&
+        (record->code != REDIAL_DEADLINE_EXCEEDED ||
+         strcmp(job->over_reason, "ATTEMPT_TIMEOUT") != 0)) {
+        job->definite_fence = record->fence;
+    }
+    job->over_report = (struct message_report){0};
+    if (!sim->ledger.replaying && is_reported(sim, record, REPORT_OUTCOME)) {
+        job->over_report = sim->ledger.message->report;
+    }
+    if (record->charged) {
+        job->charged++;
+        job->free_streak = 0;
+    } else {
+        job->free++;
+        job->free_streak++;
+    }
+    if (record->final_lost && record->decision.rule == RULE_POISON) {
+        job->kills++;
+    }
+}

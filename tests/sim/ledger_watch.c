@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the ledger checks between steps: what was said, what is due, views. */
+#include "server/base/hash.h"
+#include "tests/sim/ledger.h"
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+uint64_t
+ledger_end_hash(const struct record *record)
+{
+    static const struct hash_key key = {{1, 2}};
+    uint64_t numbers[4] = {record->seq, (uint64_t)record->type,
+                           (uint64_t)record->code,
+                           (uint64_t)record->decision.rule};
+    uint64_t reason = record->reason.len == 0 ? 0
+                                              : hash_64(&key, record->reason.at,
+                                                        record->reason.len);
+
+    return (hash_64(&key, numbers, sizeof(numbers)) ^ reason) | 1;
+}
+
+void
+ledger_spoken(struct sim *sim, const struct message *message)
+{
+    if (message->after_seq > sim->disk.count) {
+        sim_fail(sim, VIOLATION_SPOKE_EARLY,
+                 "message %d to peer %u needs seq %" PRIu64
+                 ", on disk is %" PRIu64,
+                 (int)message->type, message->peer, message->after_seq,
+                 sim->disk.count);
+    }
+    /* Also where the gateway itself did not think of it. */
+    if (message->type == MESSAGE_ASSIGN &&
+        message->command.token.fence > sim->disk.count) {
+        sim_fail(sim, VIOLATION_SPOKE_EARLY, "an assignment without a record");
+    }
+}
+
+void
+ledger_published(struct sim *sim, const struct record *record)
+{
+    uint32_t spec = spec_of(sim, record->job);
+
+    if (record->seq > sim->disk.count) {
+        sim_fail(sim, VIOLATION_SPOKE_EARLY, "event %" PRIu64, record->seq);
+    }
+    switch (record->type) {
+    case EVENT_JOB_SUCCEEDED:
+    case EVENT_JOB_FAILED:
+    case EVENT_JOB_CANCELLED:
+    case EVENT_JOB_EXPIRED:
+        if (sim->ledger.heard[spec] != 0) {
+            sim_fail(sim, VIOLATION_TWO_ENDS, "job %u ended again", spec);
+        }
+        sim->ledger.heard[spec] = ledger_end_hash(record);
+        break;
+    case EVENT_JOB_ACCEPTED:
+    case EVENT_JOB_SCHEDULED:
+    case EVENT_JOB_PARKED:
+    case EVENT_JOB_RELEASED:
+    case EVENT_JOB_REQUEUED:
+    case EVENT_ATTEMPT_STARTED:
+    case EVENT_ATTEMPT_PROGRESS:
+    case EVENT_ATTEMPT_SUCCEEDED:
+    case EVENT_ATTEMPT_FAILED:
+    case EVENT_ATTEMPT_LOST:
+    case EVENT_ATTEMPT_LATE:
+    case EVENT_RETRY_PLANNED:
+    case EVENT_RETRY_REFUSED:
+    case EVENT_BREAKER_OPENED:
+    case EVENT_BREAKER_HALF_OPEN:
+    case EVENT_BREAKER_RAMP:
+    case EVENT_BREAKER_CLOSED:
+    case EVENT_BREAKER_FORCED:
+    case EVENT_BREAKER_RELEASED:
+    case EVENT_BUDGET_EXHAUSTED:
+    case EVENT_BUDGET_RECOVERED:
+    case EVENT_WORKER_JOINED:
+    case EVENT_WORKER_LEFT:
+    case EVENT_WORKER_QUIET:
+    case EVENT_GATEWAY_STARTED:
+    case EVENT_GATEWAY_DRAINING:
+    case EVENT_GATEWAY_RELOADED:
+    case EVENT_GATEWAY_DEGRADED:
+    case EVENT_GATEWAY_RECOVERED:
+        break;
+    }
+}
+
+static bool
+lives(const struct ledger_job *job)
+{
+    return job->state != JOB_NONE && job->final_seq == 0;
+}
+
+uint32_t
+ledger_live(const struct sim *sim)
+{
+    uint32_t live = 0;
+
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        live += lives(&sim->ledger.jobs[i]);
+    }
+    return live;
+}
+
+void
+ledger_check_due(struct sim *sim)
+{
+    int64_t now = sim->mono_ms;
+
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+
+        if (!lives(job)) {
+            continue;
+        }
+        bool waits = job->state != JOB_RUNNING && job->charged == 0;
+        bool hangs = job->state == JOB_RUNNING &&
+                     job->started_at != INT64_MIN &&
+                     job->started_at + (int64_t)job->timeout_ms +
+                             (int64_t)sim->plan.limits.grace_ms <=
+                         now;
+
+        if (job->deadline_at <= now || (waits && job->queue_end_at <= now) ||
+            hangs) {
+            sim_fail(sim, VIOLATION_OVERDUE, "job %u in %s", i,
+                     job_state_name(job->state));
+        }
+    }
+}
+
+void
+ledger_check_end(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct spec *spec = &sim->agents.specs[i];
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+
+        if (lives(job)) {
+            sim_fail(sim, VIOLATION_STUCK, "job %u in %s", i,
+                     job_state_name(job->state));
+        }
+        if (spec->state == SPEC_ACKED &&
+            sim->ledger.jobs[spec->job].final_seq == 0) {
+            sim_fail(sim, VIOLATION_LOST_JOB, "job %u never ended", spec->job);
+        }
+        if (job->final_seq != 0 && sim->ledger.heard[i] != job->end_hash) {
+            sim_fail(sim, VIOLATION_TWO_ENDS, "job %u: watchers heard another",
+                     i);
+        }
+    }
+    for (uint32_t i = 0; i < sim->plan.limits.jobs_max; i++) {
+        if (sim->gateway.slots[i] != 0) {
+            sim_fail(sim, VIOLATION_SLOT, "slot %u is never released", i);
+        }
+    }
+}
+
+void
+ledger_check_view(struct sim *sim, uint32_t spec)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    char scratch[ENGINE_VIEW_BYTES];
+    struct job_view view;
+    uint32_t slot = engine_find(sim->gateway.engine,
+                                sim->agents.specs[spec].id);
+
+    if (slot == ENGINE_NO_SLOT) {
+        if (lives(job)) {
+            sim_fail(sim, VIOLATION_VIEW, "job %u is not found", spec);
+        }
+        return;
+    }
+    if (!engine_view(sim->gateway.engine, slot, scratch, &view)) {
+        sim_fail(sim, VIOLATION_VIEW, "job %u cannot be seen", spec);
+    }
+    if (sim_only_promises(sim)) {
+        return;
+    }
+    if (slot != sim->gateway.slot_of[spec] || view.state != job->state ||
+        view.seq != job->seq || view.job_seq != job->job_seq ||
+        view.attempts_charged != job->charged ||
+        view.attempts_free != job->free || view.attempt != job->attempt ||
+        (job->state == JOB_RUNNING && view.fence != job->fence) ||
+        view.accepted_wall_ms != job->accepted_wall_ms) {
+        sim_fail(sim, VIOLATION_VIEW,
+                 "job %u: %s, seq %" PRIu64 ", charged %u, free %u, not %s, "
+                 "seq %" PRIu64 ", charged %u, free %u",
+                 spec, job_state_name(view.state), view.seq,
+                 view.attempts_charged, view.attempts_free,
+                 job_state_name(job->state), job->seq, job->charged, job->free);
+    }
+}
