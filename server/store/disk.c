@@ -404,8 +404,8 @@ disk_free(struct store *store)
     for (size_t i = 0; i < READER_GROUPS; i++) {
         store_group_unref(disk->at_hand[i]);
     }
-    for (struct list *link; (link = list_pop(&disk->requests)) != NULL;) {
-        request_free(container_of(link, struct request, link));
+    list_foreach_safe(at, &disk->requests) {
+        request_free(container_of(at, struct request, link));
     }
     redial_assert(list_is_empty(&disk->pipe));
     (void)pthread_cond_destroy(&disk->writer_wake);

@@ -67,7 +67,9 @@ struct disk {
     uint64_t watermark;
     enum store_status failed; /* STORE_OK, or why nothing is written any more */
     bool waiting;             /* a group waits for room */
-    uint64_t room_checked_us;
+    uint64_t room_checked_us; /* for being degraded */
+    uint64_t room_asked_us;   /* the file system */
+    uint64_t room_bytes;      /* what it said, less what was written since */
     uint64_t wal_pages;
     uint64_t wal_copied; /* of those, by the last checkpoint */
 

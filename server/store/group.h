@@ -79,6 +79,14 @@ struct work {
     size_t len;
 };
 
+/* False: no memory. */
+bool
+group_add_work(struct store_group *group, const struct work *work);
+
+/* What the store does by itself for this record, which is about to be added. */
+bool
+group_add_index_work(struct store_group *group, const struct record *record);
+
 /* Walks the work: start with *cursor = 0; false at the end. */
 bool
 group_next_work(const struct store_group *group, size_t *cursor,

@@ -453,13 +453,13 @@ memory_free(struct store *store)
     for (size_t i = 0; i < memory->count; i++) {
         store_group_unref(memory_group(memory, i));
     }
-    for (struct list *at; (at = list_pop(&memory->requests)) != NULL;) {
+    list_foreach_safe(at, &memory->requests) {
         struct pending *pending = container_of(at, struct pending, link);
 
         answer_free(pending->answer);
         free(pending);
     }
-    for (struct list *at; (at = list_pop(&memory->kept)) != NULL;) {
+    list_foreach_safe(at, &memory->kept) {
         free(container_of(at, struct kept, link));
     }
     for (uint32_t i = 0; i < memory->payloads.fresh; i++) {

@@ -158,6 +158,22 @@ check_version(struct db *db, int64_t *ret_version)
     return STORE_OK;
 }
 
+/* Where shared memory cannot be had, SQLite says nothing and stays as it is. */
+static enum store_status
+check_mode(struct db *db)
+{
+    int64_t is_wal = 0;
+    enum store_status status = db_exec_number(
+        db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &is_wal);
+
+    if (status == STORE_OK && is_wal == 0) {
+        (void)snprintf(db->detail, sizeof(db->detail),
+                       "the file system does not bear a write-ahead log");
+        status = STORE_NO_DIRECTORY;
+    }
+    return status;
+}
+
 enum store_status
 schema_open(struct db *db)
 {
@@ -177,6 +193,9 @@ schema_open(struct db *db)
     }
     if (status == STORE_OK) {
         status = db_exec(db, setup);
+    }
+    if (status == STORE_OK) {
+        status = check_mode(db);
     }
     if (status == STORE_OK && version < SCHEMA_VERSION) {
         status = migrate(db, version);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "server/store/store.h"
+
 #include "server/base/check.h"
 #include "server/store/backend.h"
 
@@ -15,17 +17,18 @@ enum {
     MEMORY_DEFAULT = 64 * 1024 * 1024,
 };
 
+static const char *const status_texts[] = {
+#define STORE_STATUS(name, text) [STORE_##name] = (text),
+    STORE_STATUSES(STORE_STATUS)
+#undef STORE_STATUS
+};
+
 const char *
 store_status_text(enum store_status status)
 {
-    switch (status) {
-#define STORE_STATUS(name, text) \
-    case STORE_##name:           \
-        return text;
-        STORE_STATUSES(STORE_STATUS)
-#undef STORE_STATUS
-    }
-    redial_unreachable();
+    redial_assert((size_t)status <
+                  sizeof(status_texts) / sizeof(status_texts[0]));
+    return status_texts[status];
 }
 
 /* ---- For the backends -------------------------------------------------- */

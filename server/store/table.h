@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TABLE_NONE = MAP_NONE };
+#define TABLE_NONE ((uint32_t)MAP_NONE)
 
 struct table {
     struct map map;

@@ -114,6 +114,7 @@ file_characteristics(sqlite3_file *file)
 
 static int
 file_shm_map(sqlite3_file *file, int region, int size, int extend,
+             /* tidy: allow volatile: the signature is SQLite's */
              void volatile **ret)
 {
     return real_of(file)->pMethods->xShmMap(real_of(file), region, size, extend,

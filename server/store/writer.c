@@ -14,12 +14,8 @@
  * Any other failure is final: after a failed write or sync nobody knows what is
  * on disk, so the group and all after it are returned with that status.
  */
-#include "server/base/check.h"
-#include "server/store/disk.h"
-#include "server/store/store_fault.h"
-
-#include <errno.h>
-#include <stdio.h>
+#include "server/store/commit.h"
+#include "server/store/room.h"
 
 enum {
     IDLE_US = 200000, /* then a checkpoint, if it is worth it */
@@ -29,241 +25,7 @@ enum {
     RETRY_MAX_US = 1000000,
 };
 
-/* ---- Faults ------------------------------------------------------------ */
-
-/* Passes a fault point: what went wrong there, as if SQLite had said it. */
-static enum store_status
-pass(struct db *db, enum store_fault_point point)
-{
-    int error = store_fault(point);
-
-    if (error == 0) {
-        return STORE_OK;
-    }
-    (void)snprintf(db->detail, sizeof(db->detail), "armed fault %d",
-                   (int)point);
-    return error == ENOSPC ? STORE_FULL : STORE_IO;
-}
-
-/* ---- One group --------------------------------------------------------- */
-
-static enum store_status
-put_row(struct db *db, enum db_statement which, const struct work *work)
-{
-    sqlite3_stmt *statement = db_statement(db, which);
-
-    db_bind_id(statement, 1, &work->job);
-    switch (work->kind) {
-    case WORK_PUT_JOB:
-        db_bind_number(statement, 2, work->seq);
-        db_bind_blob(statement, 3, work->bytes, work->len);
-        break;
-    case WORK_PUT_PAYLOAD:
-        db_bind_blob(statement, 2, work->bytes, work->len);
-        break;
-    case WORK_KEY:
-        redial_assert(work->len == 32);
-        db_bind_number(statement, 2, work->seq);
-        db_bind_blob(statement, 3, work->bytes, 16);
-        db_bind_blob(statement, 4, work->bytes + 16, 16);
-        break;
-    case WORK_LATE:
-        db_bind_number(statement, 2, work->seq);
-        break;
-    case WORK_DELETE_JOB:
-    case WORK_DELETE_PAYLOAD:
-        break;
-    case WORK_FINAL:
-    case WORK_REQUEUED:
-        redial_unreachable(); /* more than one row */
-    }
-    return db_run(db, statement);
-}
-
-static enum store_status
-change_correlation(struct disk *disk, enum db_statement which, int64_t bucket,
-                   const struct work *work)
-{
-    struct db *db = &disk->writer;
-    sqlite3_stmt *statement = db_statement(db, which);
-
-    db_bind_number(statement, 1, (uint64_t)bucket);
-    db_bind_number(statement, 2, disk_hash(disk, work->bytes, work->len));
-    db_bind_id(statement, 3, &work->job);
-    return db_run(db, statement);
-}
-
-/* `correlated` counts the jobs with a correlation id so far. */
-static enum store_status
-finish_job(struct disk *disk, const struct work *work, uint64_t *correlated)
-{
-    struct db *db = &disk->writer;
-    sqlite3_stmt *statement = db_statement(db, DB_FINISHED_PUT);
-
-    db_bind_id(statement, 1, &work->job);
-    db_bind_number(statement, 2, work->seq);
-    db_bind_number(statement, 3, work->type);
-    enum store_status status = db_run(db, statement);
-
-    if (status == STORE_OK && work->len > 0) {
-        int64_t bucket = (int64_t)((*correlated)++ / BUCKET_JOBS);
-
-        status = change_correlation(disk, DB_CORRELATION_PUT, bucket, work);
-    }
-    return status;
-}
-
-/* Takes a job out of the finished ones, wherever its final record is. */
-static enum store_status
-requeue_job(struct disk *disk, const struct work *work)
-{
-    struct db *db = &disk->writer;
-    sqlite3_stmt *statement = db_statement(db, DB_FINISHED_GET);
-    bool row = false;
-
-    db_bind_id(statement, 1, &work->job);
-    enum store_status status = db_step(db, statement, &row);
-
-    if (status != STORE_OK || !row) {
-        return status;
-    }
-    uint64_t final_seq = db_column_number(statement, 1);
-
-    (void)sqlite3_reset(statement);
-    statement = db_statement(db, DB_FAILED_DELETE);
-    db_bind_number(statement, 1, final_seq);
-    status = db_run(db, statement);
-    if (status == STORE_OK && work->len > 0) {
-        status = change_correlation(disk, DB_CORRELATION_DELETE, BUCKET_FAILED,
-                                    work);
-    }
-    if (status == STORE_OK) {
-        statement = db_statement(db, DB_FINISHED_DELETE);
-        db_bind_id(statement, 1, &work->job);
-        status = db_run(db, statement);
-    }
-    return status;
-}
-
-static enum store_status
-do_work(struct disk *disk, const struct work *work, uint64_t *correlated)
-{
-    switch (work->kind) {
-    case WORK_PUT_JOB:
-        return put_row(&disk->writer, DB_JOB_PUT, work);
-    case WORK_DELETE_JOB:
-        return put_row(&disk->writer, DB_JOB_DELETE, work);
-    case WORK_PUT_PAYLOAD:
-        return put_row(&disk->writer, DB_PAYLOAD_PUT, work);
-    case WORK_DELETE_PAYLOAD:
-        return put_row(&disk->writer, DB_PAYLOAD_DELETE, work);
-    case WORK_KEY:
-        return put_row(&disk->writer, DB_KEY_PUT, work);
-    case WORK_LATE:
-        return put_row(&disk->writer, DB_FINISHED_LATE, work);
-    case WORK_FINAL:
-        return finish_job(disk, work, correlated);
-    case WORK_REQUEUED:
-        return requeue_job(disk, work);
-    }
-    redial_unreachable();
-}
-
-/* Everything but BEGIN and COMMIT. */
-static enum store_status
-fill(struct disk *disk, const struct store_group *group,
-     const struct log_head *head)
-{
-    struct db *db = &disk->writer;
-    uint64_t correlated = disk->head.correlated;
-    size_t cursor = 0;
-    struct work work;
-    enum store_status status = pass(db, STORE_FAULT_BEFORE_APPEND);
-
-    if (status == STORE_OK && group->count > 0) {
-        status = log_append(db, head, group);
-    }
-    if (status == STORE_OK) {
-        status = pass(db, STORE_FAULT_AFTER_APPEND);
-    }
-    while (status == STORE_OK && group_next_work(group, &cursor, &work)) {
-        status = pass(db, STORE_FAULT_MID_PROJECTION);
-        if (status == STORE_OK) {
-            status = do_work(disk, &work, &correlated);
-        }
-    }
-    if (status == STORE_OK && group->watermark != 0) {
-        status = db_meta_put(db, "watermark", group->watermark);
-    }
-    return status;
-}
-
-static enum store_status
-write_once(struct disk *disk, struct store_group *group,
-           const struct log_head *head)
-{
-    struct db *db = &disk->writer;
-    enum store_status status = db_run_plain(db, DB_BEGIN);
-
-    if (status == STORE_OK) {
-        status = fill(disk, group, head);
-    }
-    if (status == STORE_OK) {
-        status = pass(db, STORE_FAULT_BEFORE_COMMIT);
-    }
-    if (status == STORE_OK) {
-        uint64_t start = store_clock_us();
-
-        status = db_run_plain(db, DB_COMMIT);
-        group->sync_us = store_clock_us() - start;
-    }
-    if (status != STORE_OK) {
-        db_rollback(db);
-    }
-    return status;
-}
-
-/* ---- Room and checkpoints ---------------------------------------------- */
-
-static void
-set_degraded(struct disk *disk, bool degraded)
-{
-    if (atomic_exchange(&disk->store->degraded, degraded) != degraded) {
-        store_wake(disk->store);
-    }
-}
-
-/* Asks how much room there is, at most once a second; brings the reserve back
- * when there is plenty. */
-static void
-check_room(struct disk *disk)
-{
-    const struct store_options *options = &disk->store->options;
-    uint64_t now_us = store_clock_us();
-    uint64_t free_bytes = UINT64_MAX;
-
-    if ((options->free_bytes_min == 0 && options->reserve_bytes == 0) ||
-        now_us - disk->room_checked_us < ROOM_CHECK_US) {
-        if (!disk->waiting && options->free_bytes_min == 0 &&
-            options->reserve_bytes == 0) {
-            set_degraded(disk, false);
-        }
-        return;
-    }
-    disk->room_checked_us = now_us;
-    if (!dir_free_bytes(&disk->dir, &free_bytes)) {
-        free_bytes = UINT64_MAX;
-    }
-    (void)pthread_mutex_lock(&disk->store->lock);
-    disk->store->stats.free_bytes = free_bytes;
-    (void)pthread_mutex_unlock(&disk->store->lock);
-    if (options->reserve_bytes > 0 && !disk->dir.reserved && !disk->waiting &&
-        free_bytes / 2 > options->reserve_bytes + options->free_bytes_min) {
-        (void)dir_reserve(&disk->dir, options->reserve_bytes);
-    }
-    set_degraded(disk, disk->waiting || free_bytes < options->free_bytes_min ||
-                           (options->reserve_bytes > 0 && !disk->dir.reserved));
-}
+/* ---- Checkpoints ------------------------------------------------------- */
 
 static int
 note_wal_pages(void *ctx, sqlite3 *handle, const char *name, int pages)
@@ -294,7 +56,7 @@ checkpoint(struct disk *disk, int mode)
     int pages = 0;
     int copied = 0;
     uint64_t start = store_clock_us();
-    enum store_status status = pass(db, STORE_FAULT_CHECKPOINT);
+    enum store_status status = commit_pass(db, STORE_FAULT_CHECKPOINT);
 
     if (status == STORE_OK) {
         int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, &pages,
@@ -306,7 +68,6 @@ checkpoint(struct disk *disk, int mode)
         }
     }
     if (status == STORE_FULL) {
-        disk->wal_copied = disk->wal_pages; /* not again at once */
         return STORE_OK;
     }
     if (status != STORE_OK) {
@@ -323,7 +84,7 @@ checkpoint(struct disk *disk, int mode)
         store->stats.checkpoint_us_max = spent_us;
     }
     (void)pthread_mutex_unlock(&store->lock);
-    return pass(db, STORE_FAULT_AFTER_CHECKPOINT);
+    return commit_pass(db, STORE_FAULT_AFTER_CHECKPOINT);
 }
 
 /* ---- The thread -------------------------------------------------------- */
@@ -335,14 +96,14 @@ fail(struct disk *disk, enum store_status status)
     store_say(disk->store, disk->writer.detail);
 }
 
-/* Waits until it is worth trying again. False: the store closes. */
+/* Everything that may make room, then a wait. False: the store closes. */
 static bool
 wait_for_room(struct disk *disk, uint64_t *wait_us)
 {
     struct store *store = disk->store;
 
     disk->waiting = true;
-    set_degraded(disk, true);
+    room_set_degraded(disk, true);
     (void)pthread_mutex_lock(&store->lock);
     store->stats.full_retries++;
     bool trim = disk->trim_wanted;
@@ -352,22 +113,40 @@ wait_for_room(struct disk *disk, uint64_t *wait_us)
     if (dir_release(&disk->dir)) {
         return true;
     }
-    if (checkpoint(disk, SQLITE_CHECKPOINT_PASSIVE) != STORE_OK) {
-        return true; /* the group will meet the same failure */
-    }
-    if (trim && disk->failed == STORE_OK) {
+    /* A failed one fails again with the group, which then says so. */
+    (void)checkpoint(disk, SQLITE_CHECKPOINT_PASSIVE);
+    if (trim) {
         trim_step(disk);
+        (void)checkpoint(disk, SQLITE_CHECKPOINT_PASSIVE);
     }
     if (closing) {
         return false;
     }
     (void)pthread_mutex_lock(&store->lock);
-    if (!disk->closing) {
+    if (!disk->closing && !disk->trim_wanted) {
         (void)disk_wait_locked(disk, &disk->writer_wake, *wait_us);
     }
     (void)pthread_mutex_unlock(&store->lock);
     *wait_us = *wait_us * 2 > RETRY_MAX_US ? RETRY_MAX_US : *wait_us * 2;
     return true;
+}
+
+/* Tries once; does not even begin when there is too little room. */
+static enum store_status
+try_group(struct disk *disk, struct store_group *group,
+          const struct log_head *head)
+{
+    if (!room_for(disk, group)) {
+        enum store_status status = checkpoint(disk, SQLITE_CHECKPOINT_PASSIVE);
+
+        if (status != STORE_OK) {
+            return status;
+        }
+        if (!room_for(disk, group)) {
+            return STORE_FULL;
+        }
+    }
+    return commit_group(disk, group, head);
 }
 
 static enum store_status
@@ -388,11 +167,11 @@ write_group(struct disk *disk, struct store_group *group)
         head.total += group->bytes.len + group->marks.len;
     }
     if (status == STORE_OK) {
-        status = write_once(disk, group, &head);
+        status = try_group(disk, group, &head);
     }
     while (status == STORE_FULL && disk->failed == STORE_OK &&
            wait_for_room(disk, &wait_us)) {
-        status = write_once(disk, group, &head);
+        status = try_group(disk, group, &head);
     }
     disk->waiting = false;
     if (status != STORE_OK) {
@@ -432,7 +211,7 @@ take_group(struct disk *disk, struct store_group *group)
     }
     store_finish(store, group, status);
     store_wake(store);
-    check_room(disk);
+    room_check(disk);
 }
 
 /* What to do next; caller holds the lock. Waits for it. */
@@ -470,6 +249,7 @@ writer_main(void *arg)
     bool trim;
 
     (void)sqlite3_wal_hook(disk->writer.handle, note_wal_pages, disk);
+    room_check(disk);
     for (;;) {
         (void)pthread_mutex_lock(&store->lock);
         bool go_on = next_locked(disk, &group, &trim);
@@ -481,7 +261,7 @@ writer_main(void *arg)
         if (group != NULL) {
             take_group(disk, group);
         } else {
-            check_room(disk);
+            room_check(disk);
         }
         if (trim && disk->failed == STORE_OK) {
             trim_step(disk);

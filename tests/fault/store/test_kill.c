@@ -415,7 +415,7 @@ check_store(struct world *world)
 {
     struct store_options options = {.dir = world->dir};
     struct store *store = store_new(&options);
-    struct store_recovered recovered;
+    struct store_recovered recovered = {0};
     struct checker checker = {0};
     enum store_status status = store_open(store);
 
@@ -455,7 +455,7 @@ static uint64_t
 run_and_kill(struct world *world, const char *fault, uint64_t acks)
 {
     int fds[2];
-    uint64_t seq;
+    uint64_t seq = 0;
     uint64_t seen = 0;
     int ended = 0;
 
