@@ -190,7 +190,7 @@ poll_frame_locked(struct redial_i_saying *saying, struct poll_room *room)
 {
     redial_worker *worker = saying->worker;
     Redial__V1__PollRequest request = REDIAL__V1__POLL_REQUEST__INIT;
-    size_t count;
+    struct redial_i_chunks chunks = {REPORTS_TAG, room->chunks, 0};
 
     fill_credits(worker, room->credits, room->credit_pointers);
     request.has_worker_id = true;
@@ -205,12 +205,12 @@ poll_frame_locked(struct redial_i_saying *saying, struct poll_room *room)
     request.acks = room->token_pointers;
     request.has_wait_ms = true;
     request.wait_ms = WIRE_PARK_MS_MAX;
-    count = redial_i_take_reports_locked(
+    chunks.count = redial_i_take_reports_locked(
         saying, room->chunks,
         redial__v1__poll_request__get_packed_size(&request));
     return redial_i_frame_with(worker, REDIAL_I_POLL_PATH,
                                WIRE_PARK_MS_MAX + ANSWER_SLACK_MS,
-                               &request.base, REPORTS_TAG, room->chunks, count);
+                               &request.base, &chunks);
 }
 
 bool

@@ -103,29 +103,28 @@ recall_report(redial_attempt *attempt, void *ctx)
 }
 
 static nng_msg *
-report_frame_locked(struct redial_i_saying *saying,
-                    struct redial_i_chunk *chunks)
+report_frame_locked(struct redial_i_saying *saying, struct redial_i_chunk *room)
 {
     redial_worker *worker = saying->worker;
     Redial__V1__ReportRequest request = REDIAL__V1__REPORT_REQUEST__INIT;
+    struct redial_i_chunks chunks = {REPORTS_TAG, room, 0};
     size_t news = 0;
-    size_t count;
     nng_msg *msg;
 
     request.has_worker_id = true;
     request.worker_id = worker->worker_id;
     if (saying->is_goodbye) {
         redial_i_attempts_visit_locked(worker, recall_report, worker);
-        count = redial_i_take_reports_locked(saying, chunks, 64);
+        chunks.count = redial_i_take_reports_locked(saying, room, 64);
         request.has_goodbye = redial_i_list_is_empty(&worker->ready);
         request.goodbye = request.has_goodbye;
     } else {
-        news = take_news_locked(worker, chunks);
-        count = news;
+        news = take_news_locked(worker, room);
+        chunks.count = news;
     }
     msg = redial_i_frame_with(worker, REDIAL_I_REPORT_PATH, TIMEOUT_MS,
-                              &request.base, REPORTS_TAG, chunks, count);
-    free_chunks(chunks, news);
+                              &request.base, &chunks);
+    free_chunks(room, news);
     return msg;
 }
 

@@ -26,7 +26,6 @@ redial_i_saying_new(redial_worker *worker)
     return saying;
 }
 
-/* What it said is to be said again. */
 void
 redial_i_saying_undo_locked(struct redial_i_saying *saying)
 {
@@ -55,7 +54,6 @@ redial_i_session_pause_locked(redial_worker *worker, uint64_t at_least_ms)
                                 worker->pause_until_ns);
 }
 
-/* The gateway has said no to a Poll or a Report. */
 void
 redial_i_saying_refused_locked(struct redial_i_saying *saying,
                                const struct redial_error *error)
@@ -99,19 +97,18 @@ chunk_size(size_t len)
     return put_head(head, 0, len) + len;
 }
 
-/* The base message, and the chunks as further fields with this tag. */
 nng_msg *
 redial_i_frame_with(redial_worker *worker, const char *path,
                     uint32_t timeout_ms, const ProtobufCMessage *base,
-                    uint8_t tag, const struct redial_i_chunk *chunks,
-                    size_t count)
+                    const struct redial_i_chunks *chunks)
 {
     size_t len = protobuf_c_message_get_packed_size(base);
+    size_t count = chunks != NULL ? chunks->count : 0;
     nng_msg *msg;
     uint8_t *at;
 
     for (size_t i = 0; i < count; i++) {
-        len += chunk_size(chunks[i].len);
+        len += chunk_size(chunks->items[i].len);
     }
     msg = redial_i_link_frame(&worker->link, path, timeout_ms, len, &at);
     if (msg == NULL) {
@@ -119,14 +116,15 @@ redial_i_frame_with(redial_worker *worker, const char *path,
     }
     at += protobuf_c_message_pack(base, at);
     for (size_t i = 0; i < count; i++) {
-        at += put_head(at, tag, chunks[i].len);
-        memcpy(at, chunks[i].bytes, chunks[i].len);
-        at += chunks[i].len;
+        const struct redial_i_chunk *chunk = &chunks->items[i];
+
+        at += put_head(at, chunks->tag, chunk->len);
+        memcpy(at, chunk->bytes, chunk->len);
+        at += chunk->len;
     }
     return msg;
 }
 
-/* Moves reports that are ready into the saying, as many as fit. */
 size_t
 redial_i_take_reports_locked(struct redial_i_saying *saying,
                              struct redial_i_chunk *chunks, size_t base_bytes)
@@ -153,6 +151,7 @@ redial_i_take_reports_locked(struct redial_i_saying *saying,
         redial_i_list_remove(&attempt->ready);
         redial_i_list_append(&saying->reports, &attempt->ready);
     }
+    saying->report_count = count;
     return count;
 }
 
@@ -164,29 +163,55 @@ is_transient(const Redial__V1__Status *status)
             status->code == REDIAL__V1__CODE__RESOURCE_EXHAUSTED);
 }
 
-/* Answered: each report is acknowledged, or not wanted any more, unless the
- * gateway says of it that it could not take it just now. */
+static bool
+is_any_transient(Redial__V1__ReportAck **acks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_transient(acks[i]->status)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t
+list_length(const struct redial_i_list *head)
+{
+    size_t length = 0;
+
+    for (const struct redial_i_list *at = head->next; at != head;
+         at = at->next) {
+        length++;
+    }
+    return length;
+}
+
 void
 redial_i_settle_reports_locked(struct redial_i_saying *saying,
                                Redial__V1__ReportAck **acks, size_t count)
 {
     redial_worker *worker = saying->worker;
+    bool is_any = is_any_transient(acks, count);
+    /* Some were taken out meanwhile: the order does not tell whose is whose,
+     * so all are said again, which is harmless. */
+    bool is_shifted = list_length(&saying->reports) != saying->report_count;
     struct redial_i_list *node;
-    size_t i = 0;
 
-    while ((node = redial_i_list_pop(&saying->reports)) != NULL) {
+    for (size_t i = 0; (node = redial_i_list_pop(&saying->reports)) != NULL;
+         i++) {
         redial_attempt *attempt = REDIAL_I_OF(node, struct redial_attempt,
                                               ready);
 
-        if (i < count && is_transient(acks[i]->status)) {
+        if (is_any &&
+            (is_shifted || (i < count && is_transient(acks[i]->status)))) {
             redial_i_list_append(&worker->ready, &attempt->ready);
             worker->has_to_say = true;
-            redial_i_session_pause_locked(worker,
-                                          acks[i]->status->retry_after_ms);
         } else {
             redial_i_attempt_settle_locked(attempt);
         }
-        i++;
+    }
+    if (is_any) {
+        redial_i_session_pause_locked(worker, 0);
     }
 }
 

@@ -19,6 +19,7 @@ struct redial_i_saying {
     struct redial_i_list acks;    /* attempts */
     struct redial_i_list reports; /* attempts, in the order of the message */
     uint64_t hellos;              /* as of the start */
+    size_t report_count;          /* that it carried */
     bool is_goodbye;
 };
 
@@ -51,12 +52,18 @@ redial_i_saying_refused_locked(struct redial_i_saying *saying,
 void
 redial_i_session_pause_locked(redial_worker *worker, uint64_t at_least_ms);
 
-/* A call of the base message, with the chunks as further fields `tag`. */
+/* Further fields of a message: all with this tag, bytes of length `len`. */
+struct redial_i_chunks {
+    uint8_t tag;
+    const struct redial_i_chunk *items;
+    size_t count;
+};
+
+/* A call of the base message, with the chunks (NULL: none) appended. */
 nng_msg *
 redial_i_frame_with(redial_worker *worker, const char *path,
                     uint32_t timeout_ms, const ProtobufCMessage *base,
-                    uint8_t tag, const struct redial_i_chunk *chunks,
-                    size_t count);
+                    const struct redial_i_chunks *chunks);
 
 /*
  * Moves reports that are ready into the saying, as many as fit beside

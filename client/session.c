@@ -159,7 +159,7 @@ hello_frame_locked(redial_worker *worker, struct in_hand *in_hand)
     request.n_in_hand = in_hand->count;
     request.in_hand = in_hand->pointers;
     return redial_i_frame_with(worker, REDIAL_I_HELLO_PATH, HELLO_TIMEOUT_MS,
-                               &request.base, 0, NULL, 0);
+                               &request.base, NULL);
 }
 
 static void
