@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is next, and where it goes. */
+#include "tests/unit/core/rig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct text
+text(const char *string)
+{
+    return (struct text){.at = string, .len = (uint32_t)strlen(string)};
+}
+
+static uint32_t
+number_of(struct engine_token token)
+{
+    return (uint32_t)token.job.bytes[14] << 8 | token.job.bytes[15];
+}
+
+/* Says what is free; the order of what comes then is in rig.assigned. */
+static void
+take(uint64_t worker, uint32_t free)
+{
+    rig_seen();
+    rig_poll_acks(worker, free, NULL, 0);
+    assert_int_equal(rig.assigned_count, free);
+}
+
+/* A slow start: jobs wait until there is a worker with that many places. */
+static uint64_t
+join(uint32_t concurrency)
+{
+    return rig_hello("w", "1", concurrency);
+}
+
+static void
+higher_priorities_go_first(void **state)
+{
+    (void)state;
+    for (uint32_t n = 0; n < 5; n++) {
+        rig.submit.priority = n;
+        rig_submit(n + 1);
+    }
+    take(join(5), 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(number_of(rig_token(i)), 5 - i);
+    }
+}
+
+static void
+within_a_lane_first_come_is_first_served(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= 6; n++) {
+        rig_submit(n);
+    }
+    rig_cancel(3);
+    take(join(5), 5);
+    static const uint32_t order[] = {1, 2, 4, 5, 6};
+
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(number_of(rig_token(i)), order[i]);
+    }
+}
+
+static void
+of_eight_grants_one_goes_to_a_lower_priority(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= 40; n++) {
+        rig.submit.priority = 9;
+        rig_submit(n);
+    }
+    for (uint32_t n = 101; n <= 110; n++) {
+        rig.submit.priority = n % 2;
+        rig_submit(n);
+    }
+    take(join(32), 32);
+    uint32_t since = 0;
+    uint32_t priority[2] = {0};
+
+    for (uint32_t i = 0; i < 32; i++) {
+        if (number_of(rig_token(i)) > 100) {
+            priority[number_of(rig_token(i)) % 2]++;
+            since = 0;
+        } else {
+            since++;
+        }
+        assert_true(since < 8);
+    }
+    /* And it is not always the same lower one. */
+    assert_int_equal(priority[0], 2);
+    assert_int_equal(priority[1], 2);
+}
+
+static void
+tenants_take_turns(void **state)
+{
+    (void)state;
+    rig.submit.tenant = text("greedy");
+    for (uint32_t n = 1; n <= 30; n++) {
+        rig_submit(n);
+    }
+    rig.submit.tenant = text("modest");
+    for (uint32_t n = 101; n <= 105; n++) {
+        rig_submit(n);
+    }
+    rig.submit.tenant = text("");
+    for (uint32_t n = 201; n <= 205; n++) {
+        rig_submit(n);
+    }
+    take(join(15), 15);
+    for (uint32_t i = 0; i < 15; i++) {
+        static const uint32_t turn[] = {0, 1, 2};
+
+        assert_int_equal(number_of(rig_token(i)) / 100, turn[i % 3]);
+    }
+}
+
+/* Jobs 101.. have failed once and are due again; they wait. */
+static uint64_t
+make_retries(uint32_t count)
+{
+    uint64_t worker = rig_hello("w", "0", count);
+
+    rig_poll(worker, count);
+    for (uint32_t n = 101; n <= 100 + count; n++) {
+        rig_submit(n);
+    }
+    rig_poll(worker, 0);
+    for (uint32_t n = 101; n <= 100 + count; n++) {
+        rig_fail(worker, rig_token_of(n), REDIAL_UNAVAILABLE, "DOWN");
+    }
+    rig_advance(1000);
+    assert_int_equal(rig_view(101).shown, JOB_READY);
+    return worker;
+}
+
+static void
+first_attempts_go_first_but_of_eight_grants_one_is_a_retry(void **state)
+{
+    (void)state;
+    make_retries(6);
+    for (uint32_t n = 1; n <= 40; n++) {
+        rig_submit(n);
+    }
+    take(join(32), 32);
+    uint32_t since = 0;
+    uint32_t retries = 0;
+
+    for (uint32_t i = 0; i < 32; i++) {
+        bool retry = number_of(rig_token(i)) > 100;
+
+        retries += retry;
+        since = retry ? 0 : since + 1;
+        assert_true(since < 8);
+    }
+    assert_int_equal(retries, 4);
+}
+
+static void
+both_shares_hold_at_once(void **state)
+{
+    (void)state;
+    make_retries(6);
+    rig.submit.priority = 9;
+    for (uint32_t n = 1; n <= 38; n++) {
+        rig_submit(n);
+    }
+    rig.submit.priority = 2;
+    for (uint32_t n = 201; n <= 206; n++) {
+        rig_submit(n);
+    }
+    take(join(32), 32);
+    uint32_t since_retry = 0;
+    uint32_t since_lower = 0;
+
+    for (uint32_t i = 0; i < 32; i++) {
+        uint32_t kind = number_of(rig_token(i)) / 100;
+
+        since_retry = kind == 1 ? 0 : since_retry + 1;
+        since_lower = kind == 0 ? since_lower + 1 : 0;
+        assert_true(since_retry < 8);
+        assert_true(since_lower < 8);
+    }
+}
+
+static void
+a_method_keeps_to_its_concurrency(void **state)
+{
+    (void)state;
+    rig_fallback()->concurrency = 3;
+    for (uint32_t n = 1; n <= 10; n++) {
+        rig_submit(n);
+    }
+    uint64_t worker = join(10);
+
+    rig_seen();
+    rig_poll_acks(worker, 10, NULL, 0);
+    assert_int_equal(rig.assigned_count, 3);
+    rig_succeed(worker, rig_token(0));
+    assert_int_equal(rig.assigned_count, 4);
+    rig_fail(worker, rig_token(1), REDIAL_UNAVAILABLE, "DOWN");
+    assert_int_equal(rig.assigned_count, 5);
+    rig_fallback()->concurrency = 0;
+    rig_use_policy();
+    assert_int_equal(rig.assigned_count, 10);
+}
+
+static void
+credits_are_absolute(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= 20; n++) {
+        rig_submit(n);
+    }
+    uint64_t worker = join(10);
+
+    rig_expect("job.accepted job.accepted job.accepted job.accepted "
+               "job.accepted job.accepted job.accepted job.accepted "
+               "job.accepted job.accepted job.accepted job.accepted "
+               "job.accepted job.accepted job.accepted job.accepted "
+               "job.accepted job.accepted job.accepted job.accepted "
+               "worker.joined");
+    rig_seen();
+    rig_poll_acks(worker, 4, NULL, 0);
+    assert_int_equal(rig.assigned_count, 4);
+    /* The same again, before the four arrived: nothing more. */
+    rig_poll_acks(worker, 4, NULL, 0);
+    assert_int_equal(rig.assigned_count, 4);
+    rig_poll_acks(worker, 5, NULL, 0);
+    assert_int_equal(rig.assigned_count, 5);
+    /* Two are acknowledged: the three others still count. */
+    struct engine_token acks[2] = {rig_token(0), rig_token(1)};
+
+    rig_poll_acks(worker, 4, acks, 2);
+    assert_int_equal(rig.assigned_count, 6);
+    rig_poll_acks(worker, 0, NULL, 0);
+    rig_succeed(worker, rig_token(0));
+    assert_int_equal(rig.assigned_count, 6);
+}
+
+static void
+a_report_is_no_acknowledgement_of_credit(void **state)
+{
+    (void)state;
+    uint64_t worker = join(2);
+
+    rig_poll(worker, 1);
+    rig_submit(1);
+    rig_submit(2);
+    assert_int_equal(rig.assigned_count, 1);
+    rig_report_kind(worker, rig_token(0), REPORT_PROGRESS);
+    assert_int_equal(rig.assigned_count, 1);
+}
+
+static void
+no_worker_gets_more_than_its_concurrency(void **state)
+{
+    (void)state;
+    uint64_t worker = join(2);
+
+    for (uint32_t n = 1; n <= 5; n++) {
+        rig_submit(n);
+    }
+    rig_seen();
+    rig_poll_acks(worker, 100, NULL, 0);
+    assert_int_equal(rig.assigned_count, 2);
+}
+
+static uint64_t
+hello_offers(const char *instance, const struct engine_slots *slots,
+             size_t count)
+{
+    struct engine_input input = {
+        .type = ENGINE_HELLO,
+        .hello = {.name = text("w"),
+                  .instance = text(instance),
+                  .methods = slots,
+                  .method_count = count,
+                  .concurrency = 10},
+    };
+
+    rig_step(&input);
+    return rig.out.result.worker;
+}
+
+static void
+poll_credits(uint64_t worker, uint32_t total, const struct engine_slots *slots,
+             size_t count)
+{
+    struct engine_input input = {
+        .type = ENGINE_POLL,
+        .poll = {.worker = worker,
+                 .free_total = total,
+                 .credits = slots,
+                 .credit_count = count},
+    };
+
+    rig_step(&input);
+}
+
+static void
+submit_to(const char *method, uint32_t n)
+{
+    rig.submit.method = text(method);
+    rig_submit(n);
+}
+
+static void
+each_method_has_credit_of_its_own(void **state)
+{
+    (void)state;
+    struct engine_slots slots[2] = {
+        {.service = text("s"), .method = text("a"), .count = 5},
+        {.service = text("s"), .method = text("b"), .count = 5},
+    };
+    uint64_t worker = hello_offers("1", slots, 2);
+
+    for (uint32_t n = 1; n <= 5; n++) {
+        submit_to("a", n);
+        submit_to("b", 100 + n);
+    }
+    slots[0].count = 2;
+    slots[1].count = 1;
+    rig_seen();
+    poll_credits(worker, 10, slots, 2);
+    assert_int_equal(rig.assigned_count, 3);
+    uint32_t of_b = 0;
+
+    for (uint32_t i = 0; i < 3; i++) {
+        of_b += number_of(rig_token(i)) > 100;
+    }
+    assert_int_equal(of_b, 1);
+    /* In another order, and one of them not named: that one has none. */
+    slots[0] = slots[1];
+    slots[0].count = 3;
+    poll_credits(worker, 10, slots, 1);
+    assert_int_equal(rig.assigned_count, 5);
+    slots[0].method = text("unknown");
+    poll_credits(worker, 10, slots, 1);
+    assert_int_equal(rig.assigned_count, 5);
+}
+
+static void
+an_offer_keeps_to_its_concurrency(void **state)
+{
+    (void)state;
+    struct engine_slots slots[2] = {
+        {.service = text("s"), .method = text("a"), .count = 2},
+        {.service = text("s"), .method = text("a"), .count = 9},
+    };
+    uint64_t worker = hello_offers("1", slots, 2);
+
+    for (uint32_t n = 1; n <= 5; n++) {
+        submit_to("a", n);
+    }
+    rig_seen();
+    poll_credits(worker, 10, NULL, 0);
+    assert_int_equal(rig.assigned_count, 2);
+}
+
+static void
+an_empty_method_means_the_whole_service(void **state)
+{
+    (void)state;
+    struct engine_slots slots = {.service = text("s")};
+    uint64_t worker = hello_offers("1", &slots, 1);
+
+    poll_credits(worker, 10, NULL, 0);
+    rig_seen();
+    submit_to("a", 1);
+    submit_to("b", 2);
+    rig.submit.service = text("other");
+    submit_to("a", 3);
+    assert_int_equal(rig.assigned_count, 2);
+    struct engine_method_stats stats;
+
+    assert_true(engine_method_stats(rig.engine, rig.now, 0, &stats));
+    assert_int_equal(stats.workers, 1);
+    assert_int_equal(stats.running, 1);
+    assert_false(engine_method_stats(rig.engine, rig.now, 99, &stats));
+}
+
+static void
+starved_methods_of_a_service_all_get_their_turn(void **state)
+{
+    (void)state;
+    struct engine_slots slots = {.service = text("s")};
+
+    for (uint32_t n = 0; n < 4; n++) {
+        char method[2] = {(char)('a' + n), '\0'};
+
+        submit_to(method, 10 * n + 1);
+        submit_to(method, 10 * n + 2);
+    }
+    uint64_t worker = hello_offers("1", &slots, 1);
+    bool seen[4] = {false};
+
+    rig_seen();
+    for (uint32_t i = 0; i < 4; i++) {
+        poll_credits(worker, 1 + i, NULL, 0);
+        assert_int_equal(rig.assigned_count, i + 1);
+        seen[number_of(rig_token(i)) / 10] = true;
+    }
+    assert_true(seen[0] && seen[1] && seen[2] && seen[3]);
+}
+
+static void
+a_retry_prefers_another_worker(void **state)
+{
+    (void)state;
+    uint64_t first = rig_hello("w", "1", 4);
+
+    rig_poll(first, 4);
+    rig_submit(1);
+    uint64_t second = rig_hello("w", "2", 4);
+
+    rig_poll(second, 4);
+    rig_fail(first, rig_token(0), REDIAL_UNAVAILABLE, "DOWN");
+    rig_advance(1000);
+    assert_int_equal(rig.assigned_count, 2);
+    assert_int_equal(rig.assigned[1].worker, second);
+}
+
+static void
+the_same_worker_is_better_than_none(void **state)
+{
+    (void)state;
+    uint64_t only = rig_hello("w", "1", 4);
+
+    rig_poll(only, 4);
+    rig_submit(1);
+    rig_fail(only, rig_token(0), REDIAL_UNAVAILABLE, "DOWN");
+    rig_advance(1000);
+    assert_int_equal(rig.assigned_count, 2);
+    assert_int_equal(rig.assigned[1].worker, only);
+}
+
+static void
+the_least_loaded_worker_is_chosen(void **state)
+{
+    (void)state;
+    uint64_t small = rig_hello("w", "1", 2);
+    uint64_t large = rig_hello("w", "2", 8);
+
+    rig_poll(small, 2);
+    rig_poll(large, 8);
+    rig_seen();
+    for (uint32_t n = 1; n <= 10; n++) {
+        rig_submit(n);
+    }
+    uint32_t of_small = 0;
+
+    for (uint32_t i = 0; i < 5; i++) {
+        of_small += rig.assigned[i].worker == small;
+    }
+    assert_int_equal(of_small, 1);
+    assert_int_equal(rig.assigned_count, 10);
+}
+
+static void
+recent_failures_weigh(void **state)
+{
+    (void)state;
+    rig_fallback()->retry.retryable_codes = 0;
+    uint64_t bad = rig_hello("w", "1", 20);
+
+    rig_poll(bad, 20);
+    for (uint32_t n = 1; n <= 5; n++) {
+        rig_submit(n);
+        rig_fail(bad, rig_token_of(n), REDIAL_INTERNAL, "BROKEN");
+    }
+    uint64_t good = rig_hello("w", "2", 20);
+
+    rig_poll(good, 20);
+    rig_seen();
+    for (uint32_t n = 11; n <= 15; n++) {
+        rig_submit(n);
+        assert_int_equal(rig.assigned[n - 11].worker, good);
+    }
+    /* Forgiven once it works again. */
+    for (uint32_t n = 21; n <= 35; n++) {
+        rig_submit(n);
+    }
+    assert_int_equal(rig.assigned_count, 20);
+    uint32_t of_bad = 0;
+
+    for (uint32_t i = 0; i < rig.assigned_count; i++) {
+        if (rig.assigned[i].worker == bad) {
+            rig_succeed(bad, rig.assigned[i].token);
+            of_bad++;
+        }
+    }
+    assert_true(of_bad > 0);
+}
+
+static void
+attempts_are_bounded(void **state)
+{
+    (void)state;
+    rig.limits.attempts_max = 4;
+    rig_restart_empty();
+    uint64_t worker = join(10);
+
+    rig_poll(worker, 10);
+    for (uint32_t n = 1; n <= 6; n++) {
+        rig_submit(n);
+    }
+    assert_int_equal(rig.assigned_count, 4);
+    rig_succeed(worker, rig_token(0));
+    assert_int_equal(rig.assigned_count, 5);
+}
+
+static void
+pushback_starts_the_backoff_anew(void **state)
+{
+    (void)state;
+    rig_fallback()->retry.max_attempts = 10;
+    uint64_t worker = join(1);
+    static const int64_t pushback_ms[] = {-1, -1, 123, -1, -1};
+    static const uint64_t delay_ms[] = {1000, 2000, 123, 1000, 2000};
+
+    rig_poll(worker, 1);
+    rig_submit(1);
+    for (uint32_t i = 0; i < 5; i++) {
+        rig.report.has_pushback = pushback_ms[i] >= 0;
+        rig.report.pushback_ms = pushback_ms[i];
+        rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
+        assert_int_equal(rig_record(EVENT_RETRY_PLANNED)->decision.delay_ms,
+                         delay_ms[i]);
+        rig_advance((int64_t)delay_ms[i] - 1);
+        assert_int_equal(rig_view(1).state, JOB_BACKOFF);
+        rig_advance(1);
+        rig_heartbeat(worker);
+        assert_int_equal(rig_view(1).state, JOB_RUNNING);
+    }
+}
+
+static void
+pushback_zero_goes_again_in_the_same_step(void **state)
+{
+    (void)state;
+    uint64_t worker = join(1);
+
+    rig_poll(worker, 1);
+    rig_submit(1);
+    rig_expect("worker.joined job.accepted attempt.started");
+    rig.report.has_pushback = true;
+    rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
+    rig_expect("attempt.failed retry.planned attempt.started");
+}
+
+static void
+the_policy_in_force_decides(void **state)
+{
+    (void)state;
+    uint64_t worker = join(1);
+
+    rig_poll(worker, 1);
+    rig_submit(1);
+    rig_fallback()->retry.max_attempts = 1;
+    rig.policy.version = 8;
+    rig_use_policy();
+    rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
+    assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
+                     RULE_ATTEMPTS_EXHAUSTED);
+    assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.policy_version, 8);
+}
+
+static void
+figures_are_exact(void **state)
+{
+    (void)state;
+    struct engine_stats stats;
+    uint64_t worker = join(1);
+
+    rig_poll(worker, 1);
+    rig_submit(1);
+    rig_advance(100);
+    rig_submit(2);
+    rig.submit.not_before_ms = 100;
+    rig_submit(3);
+    rig_advance(50);
+    engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.jobs[JOB_RUNNING], 1);
+    assert_int_equal(stats.jobs[JOB_READY], 1);
+    assert_int_equal(stats.jobs[JOB_SCHEDULED], 1);
+    assert_int_equal(stats.oldest_ready_ms, 50);
+    assert_int_equal(stats.workers, 1);
+    assert_int_equal(stats.methods, 1);
+    assert_int_equal(stats.rules[RULE_SCHEDULED], 1);
+    rig_cancel(2);
+    engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.rules[RULE_CANCELLED], 1);
+    assert_int_equal(stats.jobs[JOB_READY], 0);
+    assert_int_equal(stats.oldest_ready_ms, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        rig_test(higher_priorities_go_first),
+        rig_test(within_a_lane_first_come_is_first_served),
+        rig_test(of_eight_grants_one_goes_to_a_lower_priority),
+        rig_test(tenants_take_turns),
+        rig_test(first_attempts_go_first_but_of_eight_grants_one_is_a_retry),
+        rig_test(both_shares_hold_at_once),
+        rig_test(a_method_keeps_to_its_concurrency),
+        rig_test(credits_are_absolute),
+        rig_test(a_report_is_no_acknowledgement_of_credit),
+        rig_test(no_worker_gets_more_than_its_concurrency),
+        rig_test(each_method_has_credit_of_its_own),
+        rig_test(an_offer_keeps_to_its_concurrency),
+        rig_test(an_empty_method_means_the_whole_service),
+        rig_test(starved_methods_of_a_service_all_get_their_turn),
+        rig_test(a_retry_prefers_another_worker),
+        rig_test(the_same_worker_is_better_than_none),
+        rig_test(the_least_loaded_worker_is_chosen),
+        rig_test(recent_failures_weigh),
+        rig_test(attempts_are_bounded),
+        rig_test(pushback_starts_the_backoff_anew),
+        rig_test(pushback_zero_goes_again_in_the_same_step),
+        rig_test(the_policy_in_force_decides),
+        rig_test(figures_are_exact),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
