@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    GROUPS_MAX = 4096, /* of one host: more than it can have attempts */
+    GROUPS_MAX = 16384, /* of one host: more than it can have attempts */
     GROUPS_LINE_BYTES = 24,
 };
 

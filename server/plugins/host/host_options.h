@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 enum {
-    HOST_SLOTS_MAX = 64,
-    HOST_CONCURRENCY_MAX = 4096,
+    HOST_SLOTS_MAX = 256, /* as libredial */
+    HOST_CONCURRENCY_MAX = 10000,
 };
 
 enum host_exit {

@@ -86,7 +86,7 @@ mistakes_in_a_command_line_are_named(void **state)
         {NEEDED "--slot /m=1", "--slot: \"/m=1\" is no good"},
         {NEEDED "--slot s/=1", "is no good"},
         {NEEDED "--slot s/m=x", "is no good"},
-        {NEEDED "--slot s/m=4097", "is no good"},
+        {NEEDED "--slot s/m=10001", "is no good"},
         {NEEDED "--slot s --concurrency 0", "--concurrency: \"0\""},
         {NEEDED "--slot s --config-fd 2", "--config-fd: \"2\""},
         {NEEDED "--slot s --config-fd 3 --config-file f", "exclude"},
