@@ -17,7 +17,8 @@
  * only in config_load() and config_check(), keep no global state, and may run
  * in one thread at a time (cJSON notes its last error in one place).
  *
- * The tables are params.def and fields.def. Arguments: object, inputs, outputs.
+ * The tables are params.def, objects.def and fields.def. Arguments: object,
+ * inputs, outputs.
  */
 #ifndef REDIAL_SERVER_CONFIG_CONFIG_H
 #define REDIAL_SERVER_CONFIG_CONFIG_H

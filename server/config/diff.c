@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "server/base/check.h"
 #include "server/config/param.h"
 #include "server/config/print.h"
 #include "server/config/report.h"
@@ -107,15 +108,15 @@ find_plugin(const struct config *config, const char *name)
     return NULL;
 }
 
+/* NULL: not there. Not both. */
 static void
-compare_plugin(const struct config_plugin *old, const struct config_plugin *new,
-               struct config_report *report)
+compare_plugin(const char *name, const struct config_plugin *old,
+               const struct config_plugin *new, struct config_report *report)
 {
     struct sides sides;
     char path[NAME_BYTES];
 
-    (void)snprintf(path, sizeof(path), "plugins[%s]",
-                   old == NULL ? new->name : old->name);
+    (void)snprintf(path, sizeof(path), "plugins[%s]", name);
     if (old == NULL || new == NULL) {
         add(report, CONFIG_RESTART, path, old == NULL ? "none" : "there",
             old == NULL ? "there" : "none");
@@ -137,13 +138,14 @@ compare_plugins(const struct config *old, const struct config *new,
     for (size_t i = 0; i < old->plugin_count; i++) {
         const struct config_plugin *plugin = &old->plugins[i];
 
-        compare_plugin(plugin, find_plugin(new, plugin->name), report);
+        compare_plugin(plugin->name, plugin, find_plugin(new, plugin->name),
+                       report);
     }
     for (size_t i = 0; i < new->plugin_count; i++) {
         const struct config_plugin *plugin = &new->plugins[i];
 
         if (find_plugin(old, plugin->name) == NULL) {
-            compare_plugin(NULL, plugin, report);
+            compare_plugin(plugin->name, NULL, plugin, report);
         }
     }
 }
@@ -163,6 +165,7 @@ compare_policy(const struct policy_pair *pair, struct config_report *report)
     struct sides sides;
     char path[NAME_BYTES];
 
+    redial_assert(any != NULL);
     (void)snprintf(path, sizeof(path), "methodConfig[%s%s%s]",
                    any->service.len > 0 ? any->service.at : "{}",
                    any->method.len > 0 ? "/" : "", any->method.at);

@@ -14,7 +14,7 @@
 const struct object_row object_table[OBJECT_COUNT] = {
 #define OBJECT(name_, json_name, text) \
     [OBJECT_##name_] = {#name_, json_name, text},
-#include "server/config/fields.def"
+#include "server/config/objects.def"
 };
 
 const struct field_row field_table[FIELD_COUNT] = {

@@ -16,7 +16,7 @@
 
 enum object {
 #define OBJECT(name, json_name, sentence) OBJECT_##name,
-#include "server/config/fields.def"
+#include "server/config/objects.def"
     OBJECT_COUNT,
 };
 

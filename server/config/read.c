@@ -76,17 +76,27 @@ read_thousandths_range(uint64_t min, uint64_t max, char text[READ_RANGE_BYTES])
 void
 read_words_range(const char *words, char text[READ_RANGE_BYTES])
 {
-    size_t len = (size_t)snprintf(text, READ_RANGE_BYTES, "one of \"%s\"",
-                                  words);
+    size_t len = (size_t)snprintf(text, READ_RANGE_BYTES, "one of");
 
-    /* Put the words apart: a|b becomes "a", "b". */
-    for (size_t i = 0; i < len && len + 3 < READ_RANGE_BYTES; i++) {
-        if (text[i] == '|') {
-            memmove(text + i + 4, text + i + 1, len - i);
-            memcpy(text + i, "\", \"", 4);
-            len += 3;
+    for (const char *between = " "; len < READ_RANGE_BYTES; between = ", ") {
+        int word = (int)strcspn(words, "|");
+
+        len += (size_t)snprintf(text + len, READ_RANGE_BYTES - len,
+                                "%s\"%.*s\"", between, word, words);
+        if (words[word] == '\0') {
+            return;
         }
+        words += word + 1;
     }
+}
+
+/* The string at the spot, or NULL: it is none. */
+static const char *
+string_at(const struct spot *spot)
+{
+    return spot->node != NULL && cJSON_IsString(spot->node)
+               ? spot->node->valuestring
+               : NULL;
 }
 
 bool
@@ -152,10 +162,10 @@ bool
 read_duration(struct config_report *report, const struct spot *spot,
               uint64_t min, uint64_t max, uint64_t *ret)
 {
+    const char *text = string_at(spot);
     struct duration duration;
 
-    if (!cJSON_IsString(spot->node) ||
-        !value_duration_parse(spot->node->valuestring, &duration) ||
+    if (text == NULL || !value_duration_parse(text, &duration) ||
         duration.negative || duration.ms < min || duration.ms > max) {
         char range[READ_RANGE_BYTES];
 
@@ -171,12 +181,13 @@ bool
 read_bytes(struct config_report *report, const struct spot *spot, uint64_t min,
            uint64_t max, uint64_t *ret)
 {
+    const char *text = string_at(spot);
     double number = spot->node == NULL ? 0 : spot->node->valuedouble;
     uint64_t bytes = 0;
     bool good = false;
 
-    if (cJSON_IsString(spot->node)) {
-        good = value_bytes_parse(spot->node->valuestring, &bytes);
+    if (text != NULL) {
+        good = value_bytes_parse(text, &bytes);
     } else if (cJSON_IsNumber(spot->node) && floor(number) == number &&
                number >= 0 && number <= (double)max) {
         bytes = (uint64_t)number;
@@ -197,8 +208,9 @@ bool
 read_word(struct config_report *report, const struct spot *spot,
           const char *words, uint32_t *ret)
 {
-    if (!cJSON_IsString(spot->node) ||
-        !value_word_parse(words, spot->node->valuestring, ret)) {
+    const char *text = string_at(spot);
+
+    if (text == NULL || !value_word_parse(words, text, ret)) {
         char range[READ_RANGE_BYTES];
 
         read_words_range(words, range);
@@ -208,23 +220,21 @@ read_word(struct config_report *report, const struct spot *spot,
     return true;
 }
 
-/* Whether the value is text of a length within the bounds. */
-static bool
-is_text(const struct spot *spot, uint64_t min, uint64_t max)
+/* The string at the spot, or NULL: it is none, or too short or too long. */
+static const char *
+bounded_string_at(const struct spot *spot, uint64_t min, uint64_t max)
 {
-    if (!cJSON_IsString(spot->node)) {
-        return false;
-    }
-    size_t len = strlen(spot->node->valuestring);
+    const char *text = string_at(spot);
+    size_t len = text == NULL ? 0 : strlen(text);
 
-    return len >= min && len <= max;
+    return len >= min && len <= max ? text : NULL;
 }
 
 bool
 read_name(struct config_report *report, const struct spot *spot, uint64_t min,
           uint64_t max, const char **ret)
 {
-    const char *text = is_text(spot, min, max) ? spot->node->valuestring : NULL;
+    const char *text = bounded_string_at(spot, min, max);
 
     if (text == NULL || (text[0] != '\0' &&
                          (!value_is_word(text) || strchr(text, '/') != NULL))) {
@@ -242,14 +252,15 @@ bool
 read_reason(struct config_report *report, const struct spot *spot,
             const char **ret)
 {
-    if (!is_text(spot, 1, VALUE_NAME_BYTES_MAX) ||
-        !value_is_word(spot->node->valuestring)) {
+    const char *text = bounded_string_at(spot, 1, VALUE_NAME_BYTES_MAX);
+
+    if (text == NULL || !value_is_word(text)) {
         report_error(report, spot,
                      "1 to %d printable ASCII characters without space",
                      VALUE_NAME_BYTES_MAX);
         return false;
     }
-    *ret = spot->node->valuestring;
+    *ret = text;
     return true;
 }
 
@@ -257,12 +268,14 @@ bool
 read_path(struct config_report *report, const struct spot *spot, uint64_t min,
           uint64_t max, const char **ret)
 {
-    if (!is_text(spot, min, max) || spot->node->valuestring[0] != '/') {
+    const char *text = bounded_string_at(spot, min, max);
+
+    if (text == NULL || text[0] != '/') {
         report_error(report, spot,
                      "an absolute path of at most %" PRIu64 " bytes", max);
         return false;
     }
-    *ret = spot->node->valuestring;
+    *ret = text;
     return true;
 }
 
@@ -270,12 +283,14 @@ bool
 read_text(struct config_report *report, const struct spot *spot, uint64_t min,
           uint64_t max, const char **ret)
 {
-    if (!is_text(spot, min, max)) {
+    const char *text = bounded_string_at(spot, min, max);
+
+    if (text == NULL) {
         report_error(report, spot, "text of %" PRIu64 " to %" PRIu64 " bytes",
                      min, max);
         return false;
     }
-    *ret = spot->node->valuestring;
+    *ret = text;
     return true;
 }
 
