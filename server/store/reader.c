@@ -13,8 +13,9 @@
 #include <string.h>
 
 enum {
-    SCAN_PAGE = 1000, /* rows in one statement */
-    SCAN_MAX = 10000, /* rows in one answer */
+    SCAN_PAGE = 1000,                    /* rows in one statement */
+    SCAN_MAX = 10000,                    /* rows in one answer */
+    AT_HAND_BYTES_MAX = 2 * 1024 * 1024, /* a bigger group is not kept */
     FAILED_TYPE = EVENT_JOB_FAILED,
 };
 
@@ -59,11 +60,13 @@ source_group_at(void *ctx, uint64_t seq, struct store_group **ret)
         if (status != STORE_OK) {
             return status;
         }
-        struct store_group **place = &disk->at_hand[disk->at_hand_next];
+        if (group_memory(group) <= AT_HAND_BYTES_MAX) {
+            struct store_group **place = &disk->at_hand[disk->at_hand_next];
 
-        disk->at_hand_next = (disk->at_hand_next + 1) % READER_GROUPS;
-        store_group_unref(*place);
-        *place = store_group_ref(group);
+            disk->at_hand_next = (disk->at_hand_next + 1) % READER_GROUPS;
+            store_group_unref(*place);
+            *place = store_group_ref(group);
+        }
     }
     *ret = group;
     return STORE_OK;

@@ -221,7 +221,11 @@ bool
 store_group_put_payload(struct store_group *group, struct job_id id,
                         const void *bytes, size_t len);
 
-/* Not for FAILED jobs: their payload goes when they do. */
+/*
+ * Not for FAILED jobs: their payload goes when they do. A group with a
+ * JOB_REQUEUED puts the payload of that job as well, so that it does not depend
+ * on what trimming keeps.
+ */
 bool
 store_group_delete_payload(struct store_group *group, struct job_id id);
 

@@ -120,7 +120,7 @@ open_store(struct room *room)
                                     .free_bytes_min = 1024 * 1024,
                                     .wake = on_wake,
                                     .ctx = room};
-    struct store_recovered recovered;
+    struct store_recovered recovered = {0};
 
     room->store = store_new(&options);
     assert_non_null(room->store);
