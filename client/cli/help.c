@@ -76,6 +76,15 @@ help_add_overview(struct text *text)
     }
 }
 
+/* "one|two" as "one two". */
+static void
+add_words(struct text *text, const char *list)
+{
+    for (; *list != '\0'; list++) {
+        text_addf(text, "%c", *list == '|' ? ' ' : *list);
+    }
+}
+
 static void
 add_option(struct text *text, const struct option_row *row)
 {
@@ -92,11 +101,10 @@ add_option(struct text *text, const struct option_row *row)
     }
     add_row(text, text_string(&name), row->sentence, 30);
     if (row->kind == KIND_WORD && strlen(row->value) > 16) {
+        text_clear(&name);
+        add_words(&name, row->value);
         text_add_spaces(text, 30);
-        for (const char *word = row->value; *word != '\0'; word++) {
-            text_addf(text, "%s%c", *word == '|' ? " " : "", *word);
-        }
-        text_add(text, "\n");
+        add_wrapped(text, text_string(&name), 30, 30);
     }
     text_fini(&name);
 }
@@ -167,9 +175,7 @@ add_bash_values(struct text *text)
                       row->name);
         } else if (row->kind == KIND_WORD) {
             text_addf(text, "    --%s)\n        words=\"", row->name);
-            for (const char *c = row->value; *c != '\0'; c++) {
-                text_addf(text, "%c", *c == '|' ? ' ' : *c);
-            }
+            add_words(text, row->value);
             text_add(text, "\"\n"
                            "        COMPREPLY=($(compgen -W \"$words\" -- "
                            "\"$word\"))\n"

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/cli/timeline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ACCEPTED INT64_C(1769903999000)
+
+/* A job that failed twice and runs again, with all that it points to. */
+static Redial__V1__Outcome outcome = REDIAL__V1__OUTCOME__INIT;
+static Redial__V1__Decision decisions[2];
+static Redial__V1__Attempt attempts[3];
+static Redial__V1__Attempt *attempt_list[3];
+static Redial__V1__Job job;
+static struct text text;
+
+static char *
+unconst(const char *string)
+{
+    return (char *)(uintptr_t)string;
+}
+
+static void
+fill_attempt(size_t i, int64_t started_ms, int64_t ended_ms)
+{
+    Redial__V1__Attempt *attempt = &attempts[i];
+
+    redial__v1__attempt__init(attempt);
+    attempt->number = (uint32_t)i + 1;
+    attempt->worker = unconst("image-worker");
+    attempt->has_started_wall_ms = true;
+    attempt->started_wall_ms = ACCEPTED + started_ms;
+    attempt->state = unconst("RUNNING");
+    if (ended_ms > 0) {
+        attempt->has_ended_wall_ms = true;
+        attempt->ended_wall_ms = ACCEPTED + ended_ms;
+        attempt->has_charged = true;
+        attempt->charged = true;
+        attempt->state = unconst("FAILED");
+        attempt->outcome = &outcome;
+        redial__v1__decision__init(&decisions[i]);
+        decisions[i].rule = unconst("RETRY_PLANNED");
+        decisions[i].has_delay_ms = true;
+        decisions[i].delay_ms = 1000;
+        decisions[i].delay_source = unconst("pushback");
+        attempt->decision = &decisions[i];
+    }
+    attempt_list[i] = attempt;
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    outcome.code = REDIAL__V1__CODE__UNAVAILABLE;
+    outcome.reason = unconst("HTTP_503");
+    fill_attempt(0, 12, 1212);
+    fill_attempt(1, 2212, 2300);
+    fill_attempt(2, 3300, 0);
+    attempts[1].charged = false;
+    redial__v1__job__init(&job);
+    job.id = unconst("01890a5d-ac96-774b-bcce-b302099a8057");
+    job.correlation_id = job.id;
+    job.service = unconst("image.ImageGen");
+    job.method = unconst("Generate");
+    job.state = REDIAL__V1__JOB__STATE__RUNNING;
+    job.has_accepted_wall_ms = true;
+    job.accepted_wall_ms = ACCEPTED;
+    job.attempts_charged = 1;
+    job.has_max_attempts = true;
+    job.max_attempts = 5;
+    job.attempts = attempt_list;
+    job.n_attempts = 3;
+    text_clear(&text);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    text_fini(&text);
+    return 0;
+}
+
+static void
+the_head_names_what_was_asked_for(void **state)
+{
+    (void)state;
+    job.correlation_id = unconst("story-42");
+    job.key = unconst("fox");
+    job.has_payload_bytes = true;
+    job.payload_bytes = 2200;
+    job.has_priority = true;
+    job.priority = 7;
+    job.has_history_trimmed = true;
+    job.history_trimmed = true;
+    timeline_add_head(&text, &job, ACCEPTED + 4000);
+    assert_string_equal(text_string(&text),
+                        "01890a5d-ac96-774b-bcce-b302099a8057  "
+                        "image.ImageGen/Generate  RUNNING  attempt 2 of 5, 4 s "
+                        "so far\n"
+                        "  correlation id story-42\n"
+                        "  key            fox\n"
+                        "  accepted       2026-01-31T23:59:59.000Z, payload "
+                        "2.1 KiB, priority 7\n"
+                        "  earlier attempts are not kept any more\n");
+}
+
+static void
+a_correlation_id_that_is_the_id_is_not_repeated(void **state)
+{
+    (void)state;
+    timeline_add_head(&text, &job, ACCEPTED + 4000);
+    assert_null(strstr(text_string(&text), "correlation id"));
+}
+
+static void
+each_attempt_is_one_line(void **state)
+{
+    (void)state;
+    timeline_add_attempts(&text, &job, ACCEPTED + 4000, 0, false);
+    assert_string_equal(text_string(&text),
+                        "  #  started    took  worker        how it ended      "
+                        "                  "
+                        "then\n"
+                        "  1   +12 ms   1.2 s  image-worker  FAILED "
+                        "UNAVAILABLE HTTP_503         "
+                        "retry in 1 s (pushback)\n"
+                        "  2   +2.2 s   88 ms  image-worker  FAILED "
+                        "UNAVAILABLE HTTP_503 (free)  "
+                        "retry in 1 s (pushback)\n"
+                        "  3   +3.3 s  700 ms  image-worker  RUNNING\n");
+}
+
+static void
+the_last_attempts_may_be_enough(void **state)
+{
+    (void)state;
+    timeline_add_attempts(&text, &job, ACCEPTED + 4000, 1, false);
+    assert_string_equal(text_string(&text),
+                        "  #  started    took  worker        how it ended  "
+                        "then\n"
+                        "  3   +3.3 s  700 ms  image-worker  RUNNING\n");
+}
+
+static void
+why_stands_below_its_attempt(void **state)
+{
+    const char *first;
+    const char *second;
+
+    (void)state;
+    timeline_add_attempts(&text, &job, ACCEPTED + 4000, 0, true);
+    first = strstr(text_string(&text), "        RETRY_PLANNED: ");
+    second = strstr(text_string(&text), "\n  2 ");
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_true(first < second);
+    assert_non_null(strstr(second, "        delay 1000 ms from pushback\n"));
+    assert_non_null(strstr(second, "\n  3 "));
+}
+
+static void
+a_job_without_attempts_has_no_table(void **state)
+{
+    (void)state;
+    job.n_attempts = 0;
+    timeline_add_attempts(&text, &job, ACCEPTED, 0, true);
+    assert_string_equal(text_string(&text), "");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(the_head_names_what_was_asked_for, setup),
+        cmocka_unit_test_setup(a_correlation_id_that_is_the_id_is_not_repeated,
+                               setup),
+        cmocka_unit_test_setup(each_attempt_is_one_line, setup),
+        cmocka_unit_test_setup(the_last_attempts_may_be_enough, setup),
+        cmocka_unit_test_setup(why_stands_below_its_attempt, setup),
+        cmocka_unit_test_setup(a_job_without_attempts_has_no_table, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, teardown);
+}
