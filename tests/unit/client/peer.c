@@ -279,6 +279,7 @@ peer_free(struct peer *peer)
 {
     peer_stop(peer);
     if (peer->directory[0] != '\0') {
+        (void)unlink(strstr(peer->url, "://") + 3); /* nng is late with it */
         (void)rmdir(peer->directory);
     }
     (void)pthread_cond_destroy(&peer->arrived);
