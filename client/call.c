@@ -91,6 +91,14 @@ start_locked(redial_client *client, struct caller *caller,
     return true;
 }
 
+/* Once, perhaps: it may also wait in nng for a connection that is gone. */
+static bool
+was_sent(const struct caller *caller)
+{
+    return caller->was_sent || (caller->exchange != NULL &&
+                                atomic_load(&caller->exchange->was_sent));
+}
+
 /*
  * One turn of waiting: for the connection, or for the answer. True: it is over,
  * with the answer in caller->reply or the status in *ret_status.
@@ -117,8 +125,8 @@ wait_turn_locked(redial_client *client, struct caller *caller,
     }
     if (redial_i_now() >= call->deadline_ns ||
         (caller->is_done && caller->end == REDIAL_I_TIMEOUT)) {
-        *ret_status = redial_i_fail_late_locked(
-            client, caller->was_sent || caller->exchange != NULL, error);
+        *ret_status = redial_i_fail_late_locked(client, was_sent(caller),
+                                                error);
         return true;
     }
     if (caller->exchange == NULL && client->link.is_ready &&

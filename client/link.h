@@ -22,6 +22,8 @@
 #include "client/loop.h"
 #include "proto/envelope.h"
 
+#include <stdatomic.h>
+
 enum redial_i_end {
     REDIAL_I_REPLY,   /* `reply` is there */
     REDIAL_I_LOST,    /* sent, perhaps; the connection is gone */
@@ -50,7 +52,7 @@ struct redial_i_exchange {
     void *owner; /* of who started it; only under the lock */
 
     enum redial_i_end end;
-    bool was_sent;
+    atomic_bool was_sent; /* may be asked under the lock at any time */
     nng_msg *reply;
 };
 

@@ -50,8 +50,8 @@ struct redial_watch {
     char ask[CURSOR_BYTES];             /* where the next one starts */
     int64_t not_before_ns;              /* and when, at the earliest */
     struct batch *incoming;             /* unread answer, or NULL */
-    bool has_failed;                    /* unread error: */
-    struct redial_error error;
+    bool has_failed;                    /* `error` is unread */
+    struct redial_error error;          /* the last, or status OK */
 
     /* Only the reader's thread: */
     struct batch *batch;
@@ -121,6 +121,7 @@ take_answer_locked(redial_watch *watch, struct batch *batch,
 {
     int64_t now = redial_i_now();
 
+    watch->error.status = REDIAL_OK;
     if (batch != NULL && is_empty(batch->message)) {
         copy_cursor(watch->ask, batch->message->cursor);
         copy_cursor(watch->cursor, batch->message->cursor);
@@ -270,6 +271,20 @@ has_more(const struct batch *batch)
                              (batch->message->gap != NULL && !batch->gave_gap));
 }
 
+static enum redial_status
+fail_late_locked(const redial_watch *watch, struct redial_error *error)
+{
+    if (watch->exchange != NULL && atomic_load(&watch->exchange->was_sent)) {
+        return redial_i_fail(error, REDIAL_DEADLINE_EXCEEDED, "NO_EVENT",
+                             "no event so far");
+    }
+    if (watch->not_before_ns > redial_i_now() &&
+        watch->error.status != REDIAL_OK) {
+        return redial_i_fail_with(error, &watch->error); /* said last */
+    }
+    return redial_i_fail_late_locked(watch->client, false, error);
+}
+
 /* Waits until there is a batch to read. */
 static enum redial_status
 next_batch_locked(redial_watch *watch, int64_t deadline_ns,
@@ -295,10 +310,7 @@ next_batch_locked(redial_watch *watch, int64_t deadline_ns,
             return redial_i_fail_closing(error);
         }
         if (redial_i_now() >= deadline_ns) {
-            return watch->exchange != NULL
-                       ? redial_i_fail(error, REDIAL_DEADLINE_EXCEEDED,
-                                       "NO_EVENT", "no event so far")
-                       : redial_i_fail_late_locked(client, false, error);
+            return fail_late_locked(watch, error);
         }
         if (watch->exchange == NULL && client->link.is_ready &&
             watch->not_before_ns < until) {

@@ -6,7 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define SOURCE_COLUMNS 40 /* of names that a peer gives, within a line */
+#define SOURCE_COLUMNS      40 /* of names that a peer gives, within a line */
+#define INCARNATION_COLUMNS 8  /* of the random part of a worker's name */
+#define TYPE_COLUMNS        17 /* of the usual types of events */
 
 struct rule_row {
     const char *name;
@@ -113,6 +115,23 @@ line_add_method(struct text *text, const char *service, const char *method)
         text_add(text, "/");
         text_add_foreign(text, method, 0);
     }
+}
+
+void
+line_add_worker(struct text *text, const char *worker)
+{
+    const char *slash = worker != NULL ? strchr(worker, '/') : NULL;
+
+    if (slash == NULL || strlen(slash + 1) <= INCARNATION_COLUMNS) {
+        text_add_foreign(text, worker, SOURCE_COLUMNS);
+        return;
+    }
+    struct text cut = {.at = NULL};
+
+    text_addf(&cut, "%.*s", (int)(slash - worker) + 1 + INCARNATION_COLUMNS,
+              worker);
+    text_add_foreign(text, text_string(&cut), 0);
+    text_fini(&cut);
 }
 
 /* "×1.15": the factor that chance drew. */
@@ -392,8 +411,9 @@ event_paint(const char *type)
     return PAINT_NONE;
 }
 
+/* The type, and room behind it for what follows in a column. */
 static void
-add_event_type(struct text *text, const char *type)
+add_event_type(struct text *text, const char *type, bool is_last)
 {
     struct text safe = {.at = NULL};
     size_t columns;
@@ -401,7 +421,10 @@ add_event_type(struct text *text, const char *type)
     text_add_foreign(&safe, type, SOURCE_COLUMNS);
     columns = text_columns(text_string(&safe));
     text_paint(text, event_paint(text_string(&safe)), text_string(&safe));
-    text_add_spaces(text, columns < 18 ? 18 - columns : 1);
+    if (!is_last) {
+        text_add_spaces(text,
+                        columns < TYPE_COLUMNS ? TYPE_COLUMNS - columns : 0);
+    }
     text_fini(&safe);
 }
 
@@ -434,32 +457,73 @@ add_event_ending(struct text *text, const Redial__V1__Event *event)
     }
 }
 
-void
-line_add_event(struct text *text, const Redial__V1__Event *event)
+static void
+add_event_names(struct text *text, const Redial__V1__Event *event)
 {
-    units_add_wall(text, event->wall_ms);
-    text_add(text, "  ");
-    add_event_type(text, event->type);
     if (is_given(event->job_id)) {
-        add_word(text, " ", event->job_id);
+        add_word(text, "  ", event->job_id);
         if (is_given(event->correlation_id) &&
             strcmp(event->correlation_id, event->job_id) != 0) {
-            add_word(text, " ", event->correlation_id);
+            add_word(text, "  ", event->correlation_id);
         }
     }
     if (is_given(event->service)) {
-        text_add(text, " ");
+        text_add(text, "  ");
         line_add_method(text, event->service, event->method);
     }
+}
+
+/* What happened, behind the names. */
+static void
+add_event_deed(struct text *text, const Redial__V1__Event *event)
+{
     if (event->has_attempt) {
         text_addf(text, "  attempt %u", (unsigned)event->attempt);
     }
-    add_word(text, event->has_attempt ? " on " : "  ", event->worker);
+    if (is_given(event->worker)) {
+        text_add(text, event->has_attempt ? " on " : "  ");
+        line_add_worker(text, event->worker);
+    }
     add_event_ending(text, event);
     if (event->gap != NULL) {
         text_add(text, "  ");
         line_add_gap(text, event->gap);
     }
+}
+
+static void
+add_event(struct text *text, const Redial__V1__Event *event, bool with_names)
+{
+    struct text rest = {.colour = text->colour};
+
+    if (with_names) {
+        add_event_names(&rest, event);
+    }
+    add_event_deed(&rest, event);
+    add_event_type(text, event->type, rest.len == 0);
+    text_add(text, text_string(&rest));
+    text->failed = text->failed || rest.failed;
+    text_fini(&rest);
+}
+
+void
+line_add_event(struct text *text, const Redial__V1__Event *event)
+{
+    units_add_wall(text, event->wall_ms);
+    text_add(text, "  ");
+    add_event(text, event, true);
+}
+
+void
+line_add_job_event(struct text *text, const Redial__V1__Event *event)
+{
+    struct text since = {.at = NULL};
+
+    text_add(&since, "+");
+    units_add_duration(&since, event->since_accepted_ms);
+    text_addf(text, "%9s  ", text_string(&since));
+    text_fini(&since);
+    add_event(text, event, false);
 }
 
 void

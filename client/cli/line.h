@@ -61,9 +61,21 @@ line_add_why(struct text *text, const Redial__V1__Decision *decision,
 void
 line_add_job(struct text *text, const Redial__V1__Job *job, int64_t now_ms);
 
+/* A worker by its name and the beginning of its incarnation: "image/25fbf8b3".
+ */
+void
+line_add_worker(struct text *text, const char *worker);
+
 /* One event with its time in front, without the end of the line. */
 void
 line_add_event(struct text *text, const Redial__V1__Event *event);
+
+/*
+ * The same for somebody who knows which job it is about: with the time since it
+ * was accepted, without its names.
+ */
+void
+line_add_job_event(struct text *text, const Redial__V1__Event *event);
 
 /* "gap: events 12 to 40 are not kept any more (TRIMMED)". */
 void

@@ -3,7 +3,6 @@
 
 #include "client/cli/line.h"
 #include "client/cli/stream.h"
-#include "client/cli/units.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +11,6 @@ void
 progress_start(struct progress *progress)
 {
     progress->cursor = stream_head(progress->cli);
-}
-
-/* What people want to see of it, without the names that they know. */
-static void
-say_event(struct cli *cli, const Redial__V1__Event *event)
-{
-    Redial__V1__Event shown = *event;
-
-    shown.job_id = NULL;
-    shown.service = NULL;
-    line_add_event(&cli->note, &shown);
-    text_add(&cli->note, "\n");
-    cli_say(cli);
 }
 
 static bool
@@ -46,7 +32,9 @@ take(void *ctx, const Redial__V1__Event *event)
 {
     struct progress *progress = ctx;
 
-    say_event(progress->cli, event);
+    line_add_job_event(&progress->cli->note, event);
+    text_add(&progress->cli->note, "\n");
+    cli_say(progress->cli);
     return !is_end(event);
 }
 

@@ -167,7 +167,7 @@ add_row(struct table *table, const Redial__V1__Job *job,
     text_addf(&cell, "%u", (unsigned)attempt->number);
     table_add_text(table, &cell, PAINT_NONE);
     add_times(table, job, attempt, now_ms);
-    text_add_foreign(&cell, attempt->worker, 40);
+    line_add_worker(&cell, attempt->worker);
     table_add_text(table, &cell, PAINT_NONE);
     add_ended(&cell, attempt, state);
     table_add_text(table, &cell, attempt_paint(state));

@@ -69,16 +69,22 @@ add_micros(struct text *text, uint64_t us)
 static void
 add_states(struct text *text, const Redial__V1__StatsResponse *stats)
 {
+    bool is_first = true;
+
     text_addf(text, TITLE, "jobs");
     for (size_t i = 0; i < stats->n_states; i++) {
         const Redial__V1__StateCount *count = stats->states[i];
 
-        text_add(text, i > 0 ? ", " : "");
+        if (count->jobs == 0) {
+            continue;
+        }
+        text_add(text, is_first ? "" : ", ");
         text_paint(text, line_state_paint(count->state),
                    line_state_name(count->state));
         text_addf(text, " %" PRIu64, count->jobs);
+        is_first = false;
     }
-    text_add(text, stats->n_states == 0 ? "none\n" : "\n");
+    text_add(text, is_first ? "none\n" : "\n");
 }
 
 /* What an operator alerts on. */
