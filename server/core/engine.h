@@ -33,8 +33,9 @@ enum {
     ENGINE_MOVES_MAX = 1000, /* per step; the rest waits for the next */
     ENGINE_RECORDS_MAX = 5000,
     ENGINE_COMMANDS_MAX = 5000,
-    ENGINE_NO_SLOT = UINT32_MAX,
 };
+
+#define ENGINE_NO_SLOT UINT32_MAX
 
 /* Hard sizes; all memory is taken at init, pages only when first used. */
 struct engine_limits {

@@ -25,6 +25,18 @@ hash_names(const struct engine *engine, struct text a, struct text b,
     hash_128(&engine->hash_key, buf, len, ret_key);
 }
 
+/*
+ * Where a name is remembered. Cheap and easily made to collide, which costs
+ * whoever does it a lookup; what is found there is compared in full.
+ */
+static uint32_t
+recent_place(struct text a, struct text b)
+{
+    uint32_t last = b.len == 0 ? 0 : (uint8_t)b.at[b.len - 1];
+
+    return (a.len * 7 + b.len * 13 + last) % RECENT_NAMES;
+}
+
 static void
 copy_name(char *buf, uint32_t *len, struct text name)
 {
@@ -143,19 +155,8 @@ method_take(struct engine *engine)
     return method;
 }
 
-struct method *
-method_find(const struct engine *engine, struct text service, struct text name)
-{
-    uint8_t key[16];
-
-    hash_names(engine, service, name, key);
-    uint32_t index = map_get(&engine->methods_by_name, key);
-
-    return index == MAP_NONE ? NULL : slab_at(&engine->methods, index);
-}
-
-struct method *
-method_intern(struct engine *engine, struct text service, struct text name)
+static struct method *
+method_intern_anew(struct engine *engine, struct text service, struct text name)
 {
     uint8_t key[16];
 
@@ -189,6 +190,19 @@ method_intern(struct engine *engine, struct text service, struct text name)
     (void)put;
     list_append(&engine->unused_methods, &method->unused);
     return method;
+}
+
+struct method *
+method_intern(struct engine *engine, struct text service, struct text name)
+{
+    struct method **recent =
+        &engine->recent_methods[recent_place(service, name)];
+
+    if (*recent == NULL || !text_equals(method_text(*recent), name) ||
+        !text_equals(service_text((*recent)->service), service)) {
+        *recent = method_intern_anew(engine, service, name);
+    }
+    return *recent;
 }
 
 void
@@ -233,8 +247,8 @@ tenant_take(struct engine *engine)
     return tenant;
 }
 
-struct tenant *
-tenant_intern(struct engine *engine, struct text name)
+static struct tenant *
+tenant_intern_anew(struct engine *engine, struct text name)
 {
     uint8_t key[16];
 
@@ -258,6 +272,18 @@ tenant_intern(struct engine *engine, struct text name)
     (void)put;
     list_append(&engine->unused_tenants, &tenant->unused);
     return tenant;
+}
+
+struct tenant *
+tenant_intern(struct engine *engine, struct text name)
+{
+    struct tenant **recent =
+        &engine->recent_tenants[recent_place((struct text){0}, name)];
+
+    if (*recent == NULL || !text_equals(tenant_text(*recent), name)) {
+        *recent = tenant_intern_anew(engine, name);
+    }
+    return *recent;
 }
 
 void

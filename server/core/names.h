@@ -29,10 +29,6 @@ service_unref(struct engine *engine, struct service *service);
 struct method *
 method_intern(struct engine *engine, struct text service, struct text name);
 
-/* NULL when there is no such method; makes nothing. */
-struct method *
-method_find(const struct engine *engine, struct text service, struct text name);
-
 void
 method_ref(struct engine *engine, struct method *method);
 

@@ -33,6 +33,8 @@ enum {
     WORKER_BYTES_MAX = 2 * NAME_BYTES_MAX + 1, /* name/instance */
     OFFERS_PER_WORKER_MAX = 256,
     TOKENS_MAX = 1000, /* in one Hello or Poll */
+    RECENT_JOBS = 4096,
+    RECENT_NAMES = 64,
 };
 
 /* About 300 years: sums of a few durations and a time of day do not overflow.
@@ -305,6 +307,11 @@ struct engine {
     struct chunk_pool texts;
     struct list *correlations; /* buckets, zero until used */
     uint32_t correlation_buckets;
+
+    /* What was found last, to be looked at before a map is asked. */
+    uint32_t recent_jobs[RECENT_JOBS];
+    struct method *recent_methods[RECENT_NAMES];
+    struct tenant *recent_tenants[RECENT_NAMES];
 
     struct heap job_timers;
     struct heap attempt_timers;

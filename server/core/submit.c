@@ -162,13 +162,8 @@ tighter(uint64_t policy_ms, uint64_t job_ms)
 static struct text
 own_correlation(const struct engine_submit *submit)
 {
-    struct job_id id;
-
-    if (uuid_parse(submit->correlation, &id) &&
-        memcmp(&id, &submit->id, sizeof(id)) == 0) {
-        return (struct text){0};
-    }
-    return submit->correlation;
+    return uuid_equals(submit->correlation, submit->id) ? (struct text){0}
+                                                        : submit->correlation;
 }
 
 static struct job *

@@ -14,6 +14,27 @@ digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* A hyphen stands before these bytes of the id. */
+static bool
+has_hyphen(uint32_t byte)
+{
+    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
+}
+
+/* The next byte of the id, or -1 where the text is none. */
+static int
+next_byte(struct text text, uint32_t byte, uint32_t *at)
+{
+    if (has_hyphen(byte) && text.at[(*at)++] != '-') {
+        return -1;
+    }
+    int high = digit(text.at[*at]);
+    int low = digit(text.at[*at + 1]);
+
+    *at += 2;
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 bool
 uuid_parse(struct text text, struct job_id *ret_id)
 {
@@ -24,20 +45,29 @@ uuid_parse(struct text text, struct job_id *ret_id)
         return false;
     }
     for (uint32_t i = 0; i < sizeof(id.bytes); i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            if (text.at[at++] != '-') {
-                return false;
-            }
-        }
-        int high = digit(text.at[at]);
-        int low = digit(text.at[at + 1]);
+        int byte = next_byte(text, i, &at);
 
-        if (high < 0 || low < 0) {
+        if (byte < 0) {
             return false;
         }
-        id.bytes[i] = (uint8_t)(high << 4 | low);
-        at += 2;
+        id.bytes[i] = (uint8_t)byte;
     }
     *ret_id = id;
+    return true;
+}
+
+bool
+uuid_equals(struct text text, struct job_id id)
+{
+    uint32_t at = 0;
+
+    if (text.len != UUID_TEXT_BYTES) {
+        return false;
+    }
+    for (uint32_t i = 0; i < sizeof(id.bytes); i++) {
+        if (next_byte(text, i, &at) != id.bytes[i]) {
+            return false;
+        }
+    }
     return true;
 }

@@ -11,4 +11,8 @@ enum { UUID_TEXT_BYTES = 36 };
 bool
 uuid_parse(struct text text, struct job_id *ret_id);
 
+/* Whether the text is this id, in any case; quick to say no. */
+bool
+uuid_equals(struct text text, struct job_id id);
+
 #endif

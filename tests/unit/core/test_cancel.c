@@ -99,7 +99,7 @@ a_running_job_is_cancelled_at_once_and_its_worker_told(void **state)
     rig_expect("job.cancelled");
     assert_int_equal(rig.stop_count, 1);
     assert_int_equal(rig.stops[0].worker, worker);
-    assert_memory_equal(&rig.stops[0].token, &token, sizeof(token));
+    rig_assert_token(rig.stops[0].token, token);
     assert_int_equal(rig.release_count, 0);
     assert_int_equal(rig_view(1).state, JOB_CANCELLED);
 }

@@ -138,8 +138,8 @@ tokens_that_match_nothing_are_stopped(void **state)
     rig_gone(worker, ENGINE_GONE_DROPPED);
     rig_hello_with("w", "1", 2, tokens, 3);
     assert_int_equal(rig.stop_count, 2);
-    assert_memory_equal(&rig.stops[0].token, &tokens[0], sizeof(token));
-    assert_memory_equal(&rig.stops[1].token, &tokens[1], sizeof(token));
+    rig_assert_token(rig.stops[0].token, tokens[0]);
+    rig_assert_token(rig.stops[1].token, tokens[1]);
     assert_int_equal(rig_view(1).state, JOB_RUNNING);
 }
 
