@@ -124,7 +124,6 @@ take_answer_locked(redial_watch *watch, struct batch *batch,
     watch->error.status = REDIAL_OK;
     if (batch != NULL && is_empty(batch->message)) {
         copy_cursor(watch->ask, batch->message->cursor);
-        copy_cursor(watch->cursor, batch->message->cursor);
         batch_free(batch);
         if (now < redial_i_after(asked_ns, PAUSE_MS)) {
             watch->not_before_ns = redial_i_after(now, PAUSE_MS);
@@ -137,6 +136,7 @@ take_answer_locked(redial_watch *watch, struct batch *batch,
 
         watch->not_before_ns = redial_i_after(now,
                                               ms > PAUSE_MS ? ms : PAUSE_MS);
+        watch->error = *error;
     } else {
         watch->has_failed = true;
         watch->error = *error;
@@ -310,6 +310,7 @@ next_batch_locked(redial_watch *watch, int64_t deadline_ns,
             return redial_i_fail_closing(error);
         }
         if (redial_i_now() >= deadline_ns) {
+            copy_cursor(watch->cursor, watch->ask); /* all is read */
             return fail_late_locked(watch, error);
         }
         if (watch->exchange == NULL && client->link.is_ready &&

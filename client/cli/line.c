@@ -8,7 +8,6 @@
 
 #define SOURCE_COLUMNS      40 /* of names that a peer gives, within a line */
 #define INCARNATION_COLUMNS 8  /* of the random part of a worker's name */
-#define TYPE_COLUMNS        17 /* of the usual types of events */
 
 struct rule_row {
     const char *name;
@@ -84,18 +83,18 @@ code_name(Redial__V1__Code code)
     return value != NULL ? value->name : "UNKNOWN";
 }
 
-static void
-add_ending(struct text *text, const char *code, const char *reason,
-           const char *words, size_t columns)
+void
+line_add_ending(struct text *text, const struct line_ending *ending,
+                size_t columns)
 {
-    text_add(text, code);
-    if (is_given(reason)) {
+    text_add(text, code_name(ending->code));
+    if (is_given(ending->reason)) {
         text_add(text, " ");
-        text_add_foreign(text, reason, SOURCE_COLUMNS);
+        text_add_foreign(text, ending->reason, SOURCE_COLUMNS);
     }
-    if (is_given(words)) {
+    if (is_given(ending->text)) {
         text_add(text, " ");
-        text_add_foreign(text, words, columns);
+        text_add_foreign(text, ending->text, columns);
     }
 }
 
@@ -103,8 +102,9 @@ void
 line_add_outcome(struct text *text, const Redial__V1__Outcome *outcome,
                  size_t columns)
 {
-    add_ending(text, code_name(outcome->code), outcome->reason, outcome->text,
-               columns);
+    struct line_ending ending = {outcome->code, outcome->reason, outcome->text};
+
+    line_add_ending(text, &ending, columns);
 }
 
 void
@@ -382,168 +382,4 @@ line_add_job(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
     } else {
         add_live(text, job, now_ms);
     }
-}
-
-/* ---- Events ------------------------------------------------------------- */
-
-static enum paint
-event_paint(const char *type)
-{
-    static const struct {
-        const char *end;
-        enum paint paint;
-    } rows[] = {
-        {".succeeded", PAINT_GREEN}, {".failed", PAINT_RED},
-        {".lost", PAINT_RED},        {".expired", PAINT_RED},
-        {".cancelled", PAINT_RED},   {".started", PAINT_CYAN},
-        {".planned", PAINT_YELLOW},  {".parked", PAINT_YELLOW},
-        {".opened", PAINT_RED},      {".gap", PAINT_RED},
-    };
-    size_t len = strlen(type);
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        size_t end = strlen(rows[i].end);
-
-        if (len > end && strcmp(type + len - end, rows[i].end) == 0) {
-            return rows[i].paint;
-        }
-    }
-    return PAINT_NONE;
-}
-
-/* The type, and room behind it for what follows in a column. */
-static void
-add_event_type(struct text *text, const char *type, bool is_last)
-{
-    struct text safe = {.at = NULL};
-    size_t columns;
-
-    text_add_foreign(&safe, type, SOURCE_COLUMNS);
-    columns = text_columns(text_string(&safe));
-    text_paint(text, event_paint(text_string(&safe)), text_string(&safe));
-    if (!is_last) {
-        text_add_spaces(text,
-                        columns < TYPE_COLUMNS ? TYPE_COLUMNS - columns : 0);
-    }
-    text_fini(&safe);
-}
-
-static void
-add_word(struct text *text, const char *before, const char *word)
-{
-    if (is_given(word)) {
-        text_add(text, before);
-        text_add_foreign(text, word, LINE_TEXT_COLUMNS);
-    }
-}
-
-static void
-add_event_ending(struct text *text, const Redial__V1__Event *event)
-{
-    bool is_failure = event->has_code && event->code != REDIAL__V1__CODE__OK;
-
-    if (is_failure) {
-        text_add(text, "  ");
-        add_ending(text, code_name(event->code), event->reason, event->text,
-                   LINE_TEXT_COLUMNS);
-    } else {
-        add_word(text, "  ", event->reason);
-        add_word(text, "  ", event->text);
-    }
-    if (event->decision != NULL && is_given(event->decision->rule) &&
-        strcmp(event->decision->rule, "SUCCEEDED") != 0) {
-        text_add(text, "  ");
-        line_add_decision(text, event->decision, 0);
-    }
-}
-
-static void
-add_event_names(struct text *text, const Redial__V1__Event *event)
-{
-    if (is_given(event->job_id)) {
-        add_word(text, "  ", event->job_id);
-        if (is_given(event->correlation_id) &&
-            strcmp(event->correlation_id, event->job_id) != 0) {
-            add_word(text, "  ", event->correlation_id);
-        }
-    }
-    if (is_given(event->service)) {
-        text_add(text, "  ");
-        line_add_method(text, event->service, event->method);
-    }
-}
-
-/* What happened, behind the names. */
-static void
-add_event_deed(struct text *text, const Redial__V1__Event *event)
-{
-    if (event->has_attempt) {
-        text_addf(text, "  attempt %u", (unsigned)event->attempt);
-    }
-    if (is_given(event->worker)) {
-        text_add(text, event->has_attempt ? " on " : "  ");
-        line_add_worker(text, event->worker);
-    }
-    add_event_ending(text, event);
-    if (event->gap != NULL) {
-        text_add(text, "  ");
-        line_add_gap(text, event->gap);
-    }
-}
-
-static void
-add_event(struct text *text, const Redial__V1__Event *event, bool with_names)
-{
-    struct text rest = {.colour = text->colour};
-
-    if (with_names) {
-        add_event_names(&rest, event);
-    }
-    add_event_deed(&rest, event);
-    add_event_type(text, event->type, rest.len == 0);
-    text_add(text, text_string(&rest));
-    text->failed = text->failed || rest.failed;
-    text_fini(&rest);
-}
-
-void
-line_add_event(struct text *text, const Redial__V1__Event *event)
-{
-    units_add_wall(text, event->wall_ms);
-    text_add(text, "  ");
-    add_event(text, event, true);
-}
-
-void
-line_add_job_event(struct text *text, const Redial__V1__Event *event)
-{
-    struct text since = {.at = NULL};
-
-    text_add(&since, "+");
-    units_add_duration(&since, event->since_accepted_ms);
-    text_addf(text, "%9s  ", text_string(&since));
-    text_fini(&since);
-    add_event(text, event, false);
-}
-
-void
-line_add_gap(struct text *text, const Redial__V1__Gap *gap)
-{
-    const char *reason = is_given(gap->reason) ? gap->reason : "UNKNOWN";
-
-    if (strcmp(reason, "EPOCH_CHANGED") == 0) {
-        text_add(text,
-                 "gap: the gateway has another log now; what was in log ");
-        text_add_foreign(text, gap->epoch, SOURCE_COLUMNS);
-        text_addf(text, " from event %" PRIu64 " on is not known",
-                  gap->from_seq);
-    } else {
-        text_addf(text,
-                  "gap: events %" PRIu64 " to %" PRIu64
-                  " are not kept any more",
-                  gap->from_seq, gap->to_seq);
-    }
-    text_add(text, " (");
-    text_add_foreign(text, reason, SOURCE_COLUMNS);
-    text_add(text, ")");
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs, outcomes, decisions and events as pieces of a line for people. Pure:
+ * Jobs, outcomes and decisions as pieces of a line for people. Pure:
  * the time is given, milliseconds since 1970 UTC.
  */
 #ifndef REDIAL_CLIENT_CLI_LINE_H
 #define REDIAL_CLIENT_CLI_LINE_H
 
 #include "client/cli/text.h"
-#include <redial/v1/event.pb-c.h>
 #include <redial/v1/job.pb-c.h>
 
 #include <stdint.h>
@@ -24,6 +23,17 @@ line_state_paint(Redial__V1__Job__State state);
 
 bool
 line_state_is_final(Redial__V1__Job__State state);
+
+/* How something ended: code, a word, a sentence; the last two may be NULL. */
+struct line_ending {
+    Redial__V1__Code code;
+    const char *reason;
+    const char *text;
+};
+
+void
+line_add_ending(struct text *text, const struct line_ending *ending,
+                size_t columns);
 
 /* "UNAVAILABLE HTTP_503 upstream is tired". `columns`: of the text; 0: all. */
 void
@@ -65,20 +75,5 @@ line_add_job(struct text *text, const Redial__V1__Job *job, int64_t now_ms);
  */
 void
 line_add_worker(struct text *text, const char *worker);
-
-/* One event with its time in front, without the end of the line. */
-void
-line_add_event(struct text *text, const Redial__V1__Event *event);
-
-/*
- * The same for somebody who knows which job it is about: with the time since it
- * was accepted, without its names.
- */
-void
-line_add_job_event(struct text *text, const Redial__V1__Event *event);
-
-/* "gap: events 12 to 40 are not kept any more (TRIMMED)". */
-void
-line_add_gap(struct text *text, const Redial__V1__Gap *gap);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/progress.h"
 
-#include "client/cli/line.h"
+#include "client/cli/event.h"
 #include "client/cli/stream.h"
 
 #include <stdlib.h>
@@ -14,28 +14,14 @@ progress_start(struct progress *progress)
 }
 
 static bool
-is_end(const Redial__V1__Event *event)
-{
-    static const char *const ends[] = {"job.succeeded", "job.failed",
-                                       "job.cancelled", "job.expired"};
-
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        if (event->type != NULL && strcmp(event->type, ends[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
 take(void *ctx, const Redial__V1__Event *event)
 {
     struct progress *progress = ctx;
 
-    line_add_job_event(&progress->cli->note, event);
+    event_add_brief(&progress->cli->note, event);
     text_add(&progress->cli->note, "\n");
     cli_say(progress->cli);
-    return !is_end(event);
+    return !event_is_end(event);
 }
 
 void

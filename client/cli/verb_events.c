@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/cli/line.h"
+#include "client/cli/event.h"
 #include "client/cli/stream.h"
 #include "client/cli/verb.h"
 
@@ -51,7 +51,7 @@ print_event(void *ctx, const Redial__V1__Event *event)
     if (args_has(cli->args, OPTION_JSON)) {
         cli_print_json(cli, &event->base);
     } else {
-        line_add_event(&cli->line, event);
+        event_add(&cli->line, event);
         text_add(&cli->line, "\n");
         cli_print(cli);
     }

@@ -5,6 +5,7 @@
  * drift from the truth. The cursor is taken before the jobs are, so that
  * nothing falls between.
  */
+#include "client/cli/event.h"
 #include "client/cli/line.h"
 #include "client/cli/stream.h"
 #include "client/cli/verb.h"
@@ -209,7 +210,7 @@ take_event(void *ctx, const Redial__V1__Event *event)
     if (args_has(cli->args, OPTION_JSON)) {
         cli_print_json(cli, &event->base);
     } else if (!watching->draws || event->gap != NULL) {
-        line_add_event(&cli->line, event);
+        event_add(&cli->line, event);
         text_add(&cli->line, "\n");
         cli_print(cli);
         watching->lines = 0;
