@@ -82,7 +82,8 @@ struct sp_limits {
     size_t queued_bytes_max;      /* replies queued to one connection */
     size_t buffer_bytes_max;      /* all buffers of all connections */
     uint32_t connections_max;     /* of all listeners; 0 (and as the bound of
-                                     others): file descriptors less 64 */
+                                     others): file descriptors less 64;
+                                     exceeded by one per further listener */
     uint32_t greeting_ms;         /* from accept to the peer's 8 bytes */
     uint32_t frame_ms;            /* from the first to the last byte of one */
     uint32_t write_ms;            /* without the peer taking a single byte */

@@ -20,8 +20,9 @@ sp_conn_is_too_large(const struct sp_conn *conn)
 {
     const struct sp_server *server = conn->server;
     size_t max = server->limits.buffer_bytes_max;
-    size_t total = atomic_load(&server->buffer_bytes);
     size_t held = sp_conn_held_bytes(conn);
+    size_t total = atomic_load(&server->buffer_bytes) - conn->charged_bytes +
+                   held; /* what was just read is not charged yet */
 
     if (total < max - max / 8) {
         return false;

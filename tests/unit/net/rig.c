@@ -31,7 +31,7 @@ woken(void *ctx)
 
     (void)pthread_mutex_lock(&rig->lock);
     rig->is_woken = true;
-    rig->wakes++;
+    atomic_fetch_add(&rig->wakes, 1);
     (void)pthread_cond_signal(&rig->cond);
     (void)pthread_mutex_unlock(&rig->lock);
 }

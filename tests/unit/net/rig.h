@@ -12,6 +12,7 @@
 #include "server/net/sp_server.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ struct rig {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     bool is_woken;
-    unsigned wakes;
+    atomic_uint wakes;
     struct sp_event events[RIG_EVENTS_MAX]; /* taken, not asked for yet */
     size_t at;
     size_t count;

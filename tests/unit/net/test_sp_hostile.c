@@ -5,9 +5,6 @@
  */
 #include "tests/unit/net/rig.h"
 
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/req.h>
-
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,30 +93,28 @@ peers_that_leave_within_the_greeting_do_no_harm(void **state)
 }
 
 /*
- * A dialer of nng 1.5.2 that is closed at the wrong moment is lost for ever:
- * the client's leak, not the server's.
+ * What a stock client does that dials without waiting and is closed: many at
+ * once, each with its greeting under way. (Real ones leak when that happens.)
  */
-__attribute__((visibility("default"))) const char *
-__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-    return "leak:nng_dial\n";
-}
-
 static void
-stock_clients_that_dial_and_leave_do_no_harm(void **state)
+clients_that_dial_and_leave_do_no_harm(void **state)
 {
+    enum { PEERS = 50 };
+
     (void)state;
     rig_start(&rig, "ipc");
-    for (size_t i = 0; i < 100; i++) {
-        nng_socket socket;
+    for (size_t round = 0; round < 4; round++) {
+        int fds[PEERS];
 
-        assert_int_equal(nng_req0_open(&socket), 0);
-        (void)nng_dial(socket, rig.url, NULL, NNG_FLAG_NONBLOCK);
-        (void)nng_close(socket);
+        for (size_t i = 0; i < PEERS; i++) {
+            fds[i] = peer_connect(&rig);
+            peer_greet(fds[i], 0x30);
+        }
+        for (size_t i = 0; i < PEERS; i++) {
+            (void)close(fds[i]);
+        }
     }
+    rig_wait_count(&rig, accepted, 4 * PEERS);
 }
 
 static void
@@ -462,7 +457,6 @@ running_out_of_descriptors_is_survived(void **state)
     }
     rig_wait_count(&rig, accept_errors, 1);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    rig_wait_count(&rig, accepted, 1 + PEERS);
     for (size_t i = 0; i < PEERS; i++) {
         (void)close(fds[i]);
     }
@@ -476,7 +470,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         HOSTILE_TEST(ipc_peers_that_leave_at_once_do_no_harm),
         HOSTILE_TEST(peers_that_leave_within_the_greeting_do_no_harm),
-        HOSTILE_TEST(stock_clients_that_dial_and_leave_do_no_harm),
+        HOSTILE_TEST(clients_that_dial_and_leave_do_no_harm),
         HOSTILE_TEST(a_second_server_on_the_path_is_refused_and_does_no_harm),
         HOSTILE_TEST(tcp_peers_that_reset_do_no_harm),
         HOSTILE_TEST(garbage_and_other_protocols_are_closed),
