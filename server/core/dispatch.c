@@ -34,6 +34,13 @@ update_hopeless(struct engine *engine, struct method *method)
     }
 }
 
+static bool
+has_credit(const struct method *method)
+{
+    return !list_is_empty(&method->with_credit) ||
+           !list_is_empty(&method->service->with_credit);
+}
+
 void
 dispatch_update(struct engine *engine, struct method *method)
 {
@@ -46,6 +53,9 @@ dispatch_update(struct engine *engine, struct method *method)
         method->starved = false;
     } else if (!list_is_linked(&method->ring)) {
         list_append(&engine->ring, &method->ring);
+    } else if (method->starved && method->level_mask != 0 &&
+               has_credit(method)) {
+        dispatch_wake(engine, method); /* it had nothing but suspects */
     }
     if (method->reserved != NULL && list_is_empty(&method->suspects)) {
         worker_unreserve(engine, method->reserved);
@@ -138,11 +148,13 @@ scan(const struct list *with_credit, const struct job *job,
         struct offer *offer = container_of(at, struct offer, with_credit);
         uint32_t found = burden(offer->worker, job);
 
+        if (offer->worker->heard_ms <= choice->heard_since_ms) {
+            continue; /* the tick will take it out of the list */
+        }
         if (looked_at++ == SCAN_MAX) {
             break;
         }
-        if ((choice->idle_only && offer->worker->in_hand > 0) ||
-            offer->worker->heard_ms <= choice->heard_since_ms) {
+        if (choice->idle_only && offer->worker->in_hand > 0) {
             continue;
         }
         if (choice->offer == NULL || found < choice->burden) {
@@ -246,38 +258,47 @@ reserve(struct engine *engine, struct method *method, struct worker *worker)
     worker_refresh(engine, worker);
 }
 
+/* The offer of the worker that was drained; NULL while it is not empty. */
+static struct offer *
+reserved_offer(struct engine *engine, struct method *method)
+{
+    struct worker *worker = method->reserved;
+    struct offer *offer = worker_offer_for(worker, method);
+
+    if (worker->in_hand > 0 || worker_credit(worker) == 0 ||
+        worker_is_silent(engine, worker) || offer_credit(offer) == 0) {
+        return NULL;
+    }
+    worker_unreserve(engine, worker);
+    return offer;
+}
+
 /* Starts the first suspect alone, if a worker is empty for it. */
 static bool
 start_suspect(struct engine *engine, struct method *method)
 {
     struct job *job = container_of(list_first(&method->suspects), struct job,
                                    queue);
-    struct worker *worker = method->reserved;
-    struct offer *offer = NULL;
+    struct offer *offer;
 
-    if (worker != NULL) {
-        if (worker->in_hand > 0 || worker_credit(worker) == 0) {
-            return false;
-        }
-        offer = worker_offer_for(worker, method);
-        worker_unreserve(engine, worker);
-        if (offer == NULL) {
-            return false;
-        }
+    if (method->reserved != NULL) {
+        offer = reserved_offer(engine, method);
     } else {
         offer = choose(engine, job, true);
     }
-    if (offer == NULL) {
+    if (offer != NULL) {
+        if (!job_end_if_over(engine, job)) {
+            start(engine, job, offer, true);
+        }
+        return true;
+    }
+    if (method->reserved == NULL) {
         offer = choose(engine, job, false);
         if (offer != NULL) {
             reserve(engine, method, offer->worker);
         }
-        return false;
     }
-    if (!job_end_if_over(engine, job)) {
-        start(engine, job, offer, true);
-    }
-    return true;
+    return false;
 }
 
 /* ---- The walk ---------------------------------------------------------- */

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#define RULE(name, number, sentence) \
+    _Static_assert((number) < 32, "engine->rules has room for it");
+#include "server/core/rule.def"
+#undef RULE
+
 static char *
 take_text(struct engine *engine, uint32_t len)
 {

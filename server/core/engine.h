@@ -18,14 +18,14 @@
 #ifndef REDIAL_SERVER_CORE_ENGINE_H
 #define REDIAL_SERVER_CORE_ENGINE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "server/base/clock.h"
 #include "server/base/rng.h"
 #include "server/core/policy.h"
 #include "server/core/record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct engine;
 
@@ -39,13 +39,13 @@ enum {
 
 /* Hard sizes; all memory is taken at init, pages only when first used. */
 struct engine_limits {
-    uint32_t jobs_max;      /* live jobs, 1,100,000 */
-    uint32_t attempts_max;  /* running at once, abandoned ones included */
+    uint32_t jobs_max;     /* live jobs, 1,100,000 */
+    uint32_t attempts_max; /* running at once, abandoned ones included */
     uint32_t workers_max;
     uint32_t methods_max;
     uint32_t tenants_max;
     uint32_t keys_max;
-    uint32_t attempts_limit; /* operator's maxAttemptsLimit, 10 */
+    uint32_t attempts_limit;    /* operator's maxAttemptsLimit, 10 */
     uint64_t payload_bytes_max; /* of all live jobs together, 4 GiB */
     uint64_t lease_ms;          /* 10,000 */
     uint64_t adopt_ms;          /* 10,000 */
@@ -137,13 +137,13 @@ enum engine_input_type {
     ENGINE_HELLO,
     ENGINE_POLL,
     ENGINE_REPORT,
-    ENGINE_HEARTBEAT,   /* the worker lives; renews its acked leases */
+    ENGINE_HEARTBEAT, /* the worker lives; renews its acked leases */
     ENGINE_WORKER_GONE,
-    ENGINE_UNSENT,      /* an assignment was not handed to the stream */
-    ENGINE_POLICY,      /* a new set; the old one may be freed after */
-    ENGINE_GATEWAY,     /* note a gateway.* event */
-    ENGINE_DRAIN,       /* accept nothing, start nothing */
-    ENGINE_TICK,        /* what is due */
+    ENGINE_UNSENT,  /* an assignment was not handed to the stream */
+    ENGINE_POLICY,  /* a new set; the old one may be freed after */
+    ENGINE_GATEWAY, /* note a gateway.* event */
+    ENGINE_DRAIN,   /* accept nothing, start nothing */
+    ENGINE_TICK,    /* what is due */
 };
 
 struct engine_input {
@@ -174,10 +174,10 @@ struct engine_input {
 /* ---- Outputs ----------------------------------------------------------- */
 
 enum engine_command_type {
-    COMMAND_ASSIGN,   /* hand this attempt to the worker */
-    COMMAND_STOP,     /* tell the worker to give this attempt up */
-    COMMAND_RELEASE,  /* the slot is free: drop what is kept for it */
-    COMMAND_FORGET,   /* the worker's id is void: drop what is kept for it */
+    COMMAND_ASSIGN,  /* hand this attempt to the worker */
+    COMMAND_STOP,    /* tell the worker to give this attempt up */
+    COMMAND_RELEASE, /* the slot is free: drop what is kept for it */
+    COMMAND_FORGET,  /* the worker's id is void: drop what is kept for it */
 };
 
 struct engine_command {
@@ -186,7 +186,7 @@ struct engine_command {
     uint32_t slot;
     struct engine_token token;
     uint64_t timeout_ms;
-    uint64_t remaining_ms;    /* to the job's deadline; 0: none */
+    uint64_t remaining_ms; /* to the job's deadline; 0: none */
     uint32_t charged_before;
 };
 
@@ -196,12 +196,12 @@ struct engine_result {
     const char *reason;  /* word for programs, static; NULL with OK */
     const char *message; /* sentence, static; NULL with OK */
     uint64_t retry_after_ms;
-    struct job_id job;   /* submit, cancel: which one it is */
-    uint32_t slot;       /* ENGINE_NO_SLOT when it is not live */
-    int state;           /* enum job_state */
+    struct job_id job; /* submit, cancel: which one it is */
+    uint32_t slot;     /* ENGINE_NO_SLOT when it is not live */
+    int state;         /* enum job_state */
     bool deduplicated;
-    bool changed;        /* cancel: it was not final before */
-    uint64_t worker;     /* hello */
+    bool changed;    /* cancel: it was not final before */
+    uint64_t worker; /* hello */
 };
 
 /*
@@ -212,9 +212,9 @@ struct engine_outbox {
     size_t record_count;
     size_t command_count;
     struct engine_result result;
-    struct record *records;           /* ENGINE_RECORDS_MAX */
-    struct engine_command *commands;  /* ENGINE_COMMANDS_MAX */
-    char *texts;                      /* owned; for texts copied out of state */
+    struct record *records;          /* ENGINE_RECORDS_MAX */
+    struct engine_command *commands; /* ENGINE_COMMANDS_MAX */
+    char *texts;                     /* owned; for texts copied out of state */
     size_t text_bytes;
     size_t text_bytes_max;
 };
@@ -314,9 +314,9 @@ job_state_is_final(enum job_state state);
 struct job_view {
     struct job_id id;
     uint32_t slot;
-    enum job_state state;    /* recorded */
-    enum job_state shown;    /* READY when due and waiting, see job.def */
-    uint64_t seq;            /* of its last record */
+    enum job_state state; /* recorded */
+    enum job_state shown; /* READY when due and waiting, see job.def */
+    uint64_t seq;         /* of its last record */
     uint64_t job_seq;
     struct text correlation; /* empty: the id */
     struct text key;
@@ -331,8 +331,8 @@ struct job_view {
     int64_t deadline_wall_ms; /* 0: none */
     uint32_t attempts_charged;
     uint32_t attempts_free;
-    uint32_t attempt;         /* number of the last one */
-    uint32_t max_attempts;    /* in force now */
+    uint32_t attempt;      /* number of the last one */
+    uint32_t max_attempts; /* in force now */
     uint64_t payload_bytes;
     enum redial_status last_code; /* of the last failure, if attempt > 0 */
     struct text last_reason;
@@ -409,7 +409,7 @@ struct engine_stats {
     uint32_t keys;
     uint32_t methods;
     uint64_t next_seq;
-    uint64_t rules[32];   /* decisions by enum rule since start */
+    uint64_t rules[32]; /* decisions by enum rule since start */
     uint64_t late_reports;
     uint64_t duplicate_submits;
     uint64_t refused_submits;

@@ -321,28 +321,56 @@ worker_refresh(struct engine *engine, struct worker *worker)
     }
 }
 
+bool
+worker_is_silent(const struct engine *engine, const struct worker *worker)
+{
+    return engine->now.mono.ms - worker->heard_ms >=
+           duration_ms(engine->limits.silence_ms);
+}
+
+/* Methods that found nobody because all were silent may try again. */
+static void
+wake_offers(struct engine *engine, const struct worker *worker)
+{
+    list_foreach(at, &worker->offers) {
+        struct offer *offer = container_of(at, struct offer, of_worker);
+
+        if (offer->method != NULL) {
+            dispatch_wake(engine, offer->method);
+        } else {
+            dispatch_wake_service(engine, offer->service);
+        }
+    }
+}
+
 void
 worker_heard(struct engine *engine, struct worker *worker)
 {
+    bool was_silent = worker_is_silent(engine, worker);
+
     worker->heard_ms = engine->now.mono.ms;
-    if (worker->silent) {
+    if (was_silent) {
         worker->silent = false;
         heap_set(&engine->worker_timers, &worker->timer,
                  worker->heard_ms + duration_ms(engine->limits.silence_ms));
         worker_refresh(engine, worker);
+        wake_offers(engine, worker);
     }
 }
 
 void
 worker_unreserve(struct engine *engine, struct worker *worker)
 {
-    if (worker->reserved_for == NULL) {
+    struct method *method = worker->reserved_for;
+
+    if (method == NULL) {
         return;
     }
-    worker->reserved_for->reserved = NULL;
+    method->reserved = NULL;
     worker->reserved_for = NULL;
     engine->reserved--;
     worker_refresh(engine, worker);
+    dispatch_wake(engine, method);
 }
 
 void

@@ -67,6 +67,10 @@ worker_refresh(struct engine *engine, struct worker *worker);
 void
 offer_refresh(struct engine *engine, struct offer *offer);
 
+/* Not heard for silence_ms, whether the tick has noticed or not. */
+bool
+worker_is_silent(const struct engine *engine, const struct worker *worker);
+
 /* It was heard from: it lives, and its acknowledged leases run anew. */
 void
 worker_heard(struct engine *engine, struct worker *worker);

@@ -61,6 +61,25 @@ check_worker(const struct engine *engine, const struct worker *worker)
     }
 }
 
+/* Whoever has jobs to start and a worker for them must not be asleep. */
+static void
+check_starved(const struct engine *engine, const struct method *method)
+{
+    if (!method->starved || method->level_mask == 0) {
+        return;
+    }
+    const struct list *lists[] = {&method->with_credit,
+                                  &method->service->with_credit};
+
+    for (uint32_t i = 0; i < 2; i++) {
+        list_foreach(at, lists[i]) {
+            struct offer *offer = container_of(at, struct offer, with_credit);
+
+            assert_true(worker_is_silent(engine, offer->worker));
+        }
+    }
+}
+
 static void
 check_method(const struct engine *engine, const struct method *method)
 {
@@ -97,6 +116,7 @@ check_method(const struct engine *engine, const struct method *method)
                              !list_is_empty(&lane->retries));
         }
     }
+    check_starved(engine, method);
     assert_int_equal(method->running, running);
     assert_int_equal(method->waiting, waiting);
     assert_int_equal(method->waiting_retries, retries);
