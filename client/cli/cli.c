@@ -72,6 +72,7 @@ cli_init(struct cli *cli, const struct args *args)
         .err_is_terminal = isatty(STDERR_FILENO) == 1,
         .environment = getenv,
         .wall_ms = wall_ms,
+        .pause_ms = PAUSE_MS,
         .has_timeout = args_has(args, OPTION_TIMEOUT),
         .deadline = redial_never(),
     };

@@ -49,6 +49,7 @@ struct cli {
     struct text addresses;
     enum where_source source;
 
+    uint32_t pause_ms; /* before a gateway that is away is tried again */
     bool has_timeout;
     struct redial_deadline deadline; /* of everything, or never */
     struct redial_error error;       /* of the last call that failed */

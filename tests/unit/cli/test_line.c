@@ -243,91 +243,6 @@ every_rule_of_the_core_has_the_same_words_here(void **state)
     }
 }
 
-static Redial__V1__Event
-event_of(const char *type)
-{
-    Redial__V1__Event event = REDIAL__V1__EVENT__INIT;
-
-    event.type = (char *)(uintptr_t)type;
-    event.wall_ms = ACCEPTED;
-    event.job_id = (char *)(uintptr_t) "01890a5d-ac96-774b-bcce-b302099a8057";
-    event.correlation_id = event.job_id;
-    event.service = (char *)(uintptr_t) "image.ImageGen";
-    event.method = (char *)(uintptr_t) "Generate";
-    return event;
-}
-
-static void
-event_reads(const Redial__V1__Event *event, const char *expected)
-{
-    text_clear(&text);
-    line_add_event(&text, event);
-    assert_string_equal(text_string(&text), expected);
-}
-
-static void
-an_event_is_one_line(void **state)
-{
-    Redial__V1__Event event = event_of("attempt.failed");
-    Redial__V1__Decision decision = retry();
-
-    (void)state;
-    event.correlation_id = (char *)(uintptr_t) "story-42";
-    event.has_attempt = true;
-    event.attempt = 2;
-    event.worker = (char *)(uintptr_t) "image-worker";
-    event.has_code = true;
-    event.code = REDIAL__V1__CODE__UNAVAILABLE;
-    event.reason = (char *)(uintptr_t) "HTTP_503";
-    event.text = (char *)(uintptr_t) "two\nlines";
-    event_reads(&event, "2026-01-31T23:59:59.000Z  attempt.failed     "
-                        "01890a5d-ac96-774b-bcce-b302099a8057 story-42 "
-                        "image.ImageGen/Generate  attempt 2 on image-worker  "
-                        "UNAVAILABLE HTTP_503 two lines");
-    event = event_of("retry.planned");
-    event.decision = &decision;
-    event_reads(&event, "2026-01-31T23:59:59.000Z  retry.planned      "
-                        "01890a5d-ac96-774b-bcce-b302099a8057 "
-                        "image.ImageGen/Generate  retry in 9.2 s (backoff 8 s "
-                        "×1.15)");
-}
-
-static void
-an_event_about_no_job_is_shown_as_well(void **state)
-{
-    Redial__V1__Event event = REDIAL__V1__EVENT__INIT;
-
-    (void)state;
-    event.type = (char *)(uintptr_t) "worker.joined";
-    event.wall_ms = ACCEPTED;
-    event.worker = (char *)(uintptr_t) "image-worker";
-    event.text = (char *)(uintptr_t) "hello";
-    event_reads(&event, "2026-01-31T23:59:59.000Z  worker.joined       "
-                        "image-worker  hello");
-}
-
-static void
-a_gap_says_what_is_missing(void **state)
-{
-    Redial__V1__Gap gap = REDIAL__V1__GAP__INIT;
-
-    (void)state;
-    gap.epoch = (char *)(uintptr_t) "abc";
-    gap.from_seq = 12;
-    gap.to_seq = 40;
-    gap.reason = (char *)(uintptr_t) "TRIMMED";
-    text_clear(&text);
-    line_add_gap(&text, &gap);
-    assert_string_equal(text_string(&text),
-                        "gap: events 12 to 40 are not kept any more (TRIMMED)");
-    gap.reason = (char *)(uintptr_t) "EPOCH_CHANGED";
-    text_clear(&text);
-    line_add_gap(&text, &gap);
-    assert_string_equal(text_string(&text),
-                        "gap: the gateway has another log now; what was in log "
-                        "abc from event 12 on is not known (EPOCH_CHANGED)");
-}
-
 int
 main(void)
 {
@@ -341,9 +256,6 @@ main(void)
         cmocka_unit_test(a_rule_of_a_newer_gateway_is_shown_by_name),
         cmocka_unit_test(why_shows_every_input),
         cmocka_unit_test(every_rule_of_the_core_has_the_same_words_here),
-        cmocka_unit_test(an_event_is_one_line),
-        cmocka_unit_test(an_event_about_no_job_is_shown_as_well),
-        cmocka_unit_test(a_gap_says_what_is_missing),
     };
 
     return cmocka_run_group_tests(tests, NULL, teardown);
