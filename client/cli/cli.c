@@ -375,7 +375,8 @@ pause_before_next(struct cli *cli)
     struct pollfd reader = {.fd = fileno(cli->out)};
 
     return poll(&reader, 1,
-                (int)redial_i_ms_until(cli->deadline.mono_ns, PAUSE_MS)) == 0;
+                (int)redial_i_ms_until(cli->deadline.mono_ns, cli->pause_ms)) ==
+           0;
 }
 
 enum redial_status
