@@ -258,47 +258,49 @@ reserve(struct engine *engine, struct method *method, struct worker *worker)
     worker_refresh(engine, worker);
 }
 
-/* The offer of the worker that was drained; NULL while it is not empty. */
+/* The offer of the worker that is drained; NULL while it is not empty. */
 static struct offer *
-reserved_offer(struct engine *engine, struct method *method)
+reserved_offer(const struct engine *engine, const struct method *method)
 {
-    struct worker *worker = method->reserved;
-    struct offer *offer = worker_offer_for(worker, method);
+    const struct worker *worker = method->reserved;
 
-    if (worker->in_hand > 0 || worker_credit(worker) == 0 ||
-        worker_is_silent(engine, worker) || offer_credit(offer) == 0) {
+    if (worker == NULL || worker->in_hand > 0 || worker_credit(worker) == 0 ||
+        worker_is_silent(engine, worker)) {
         return NULL;
     }
-    worker_unreserve(engine, worker);
-    return offer;
+    struct offer *offer = worker_offer_for(worker, method);
+
+    return offer_credit(offer) > 0 ? offer : NULL;
 }
 
-/* Starts the first suspect alone, if a worker is empty for it. */
+/*
+ * Starts the first suspect alone, if a worker is empty for it: the one that was
+ * drained, or another that became empty meanwhile.
+ */
 static bool
 start_suspect(struct engine *engine, struct method *method)
 {
     struct job *job = container_of(list_first(&method->suspects), struct job,
                                    queue);
-    struct offer *offer;
+    struct offer *offer = reserved_offer(engine, method);
 
-    if (method->reserved != NULL) {
-        offer = reserved_offer(engine, method);
-    } else {
+    if (offer == NULL) {
         offer = choose(engine, job, true);
     }
-    if (offer != NULL) {
-        if (!job_end_if_over(engine, job)) {
-            start(engine, job, offer, true);
-        }
-        return true;
-    }
-    if (method->reserved == NULL) {
-        offer = choose(engine, job, false);
+    if (offer == NULL) {
+        offer = method->reserved != NULL ? NULL : choose(engine, job, false);
         if (offer != NULL) {
             reserve(engine, method, offer->worker);
         }
+        return false;
     }
-    return false;
+    if (method->reserved != NULL) {
+        worker_unreserve(engine, method->reserved);
+    }
+    if (!job_end_if_over(engine, job)) {
+        start(engine, job, offer, true);
+    }
+    return true;
 }
 
 /* ---- The walk ---------------------------------------------------------- */
