@@ -284,15 +284,17 @@ sp_listener_free(struct sp_listener *listener)
     free(listener);
 }
 
-static enum redial_status
+/* NULL: *ret_status says why. */
+static struct sp_listener *
 listener_alloc(struct sp_server *server, const char *url,
-               struct sp_listener **ret_listener)
+               enum redial_status *ret_status)
 {
     struct sp_listener *listener = calloc(1, sizeof(*listener));
     int result;
 
     if (listener == NULL) {
-        return fail_nng(server, url, NNG_ENOMEM);
+        *ret_status = fail_nng(server, url, NNG_ENOMEM);
+        return NULL;
     }
     listener->server = server;
     (void)snprintf(listener->url, sizeof(listener->url), "%s", url);
@@ -306,10 +308,10 @@ listener_alloc(struct sp_server *server, const char *url,
     }
     if (result != 0) {
         sp_listener_free(listener);
-        return fail_nng(server, url, result);
+        *ret_status = fail_nng(server, url, result);
+        return NULL;
     }
-    *ret_listener = listener;
-    return REDIAL_OK;
+    return listener;
 }
 
 enum redial_status
@@ -318,7 +320,7 @@ sp_server_listen(struct sp_server *server, const char *url, enum sp_role role,
                  struct sp_listener **ret_listener)
 {
     const struct scheme *scheme = scheme_of(url);
-    struct sp_listener *listener = NULL;
+    struct sp_listener *listener;
     enum redial_status status;
 
     if (scheme == NULL || strlen(url) + sizeof(":65535") > SP_URL_BYTES_MAX) {
@@ -329,8 +331,8 @@ sp_server_listen(struct sp_server *server, const char *url, enum sp_role role,
         return fail(server, REDIAL_RESOURCE_EXHAUSTED,
                     "%s: %d listeners are the maximum", url, SP_LISTENERS_MAX);
     }
-    status = listener_alloc(server, url, &listener);
-    if (status != REDIAL_OK) {
+    listener = listener_alloc(server, url, &status);
+    if (listener == NULL) {
         return status;
     }
     listener->role = role;

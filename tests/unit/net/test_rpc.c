@@ -396,7 +396,7 @@ a_long_text_is_cut_between_characters(void **state)
 
     (void)state;
     for (size_t i = 0; i + 3 < sizeof(text); i += 3) {
-        memcpy(text + i, "\xe2\x82\xac", 3);
+        (void)snprintf(text + i, 4, "%s", "\xe2\x82\xac");
     }
     start();
     call_get("a");
