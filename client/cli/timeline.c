@@ -14,10 +14,18 @@ enum column {
     COLUMN_NUMBER,
     COLUMN_STARTED,
     COLUMN_TOOK,
-    COLUMN_WORKER,
+    COLUMN_WORKER, /* not in narrow ones */
     COLUMN_ENDED,
     COLUMN_THEN,
     COLUMN_COUNT,
+};
+
+/* What is put into a table of attempts. */
+struct drawing {
+    struct table table;
+    const Redial__V1__Job *job;
+    int64_t now_ms;
+    bool narrow;
 };
 
 static bool
@@ -98,7 +106,7 @@ timeline_add_head(struct text *text, const Redial__V1__Job *job, int64_t now_ms)
 /* ---- Attempts ----------------------------------------------------------- */
 
 static void
-add_heads(struct table *table)
+add_heads(struct drawing *drawing)
 {
     static const char *const heads[COLUMN_COUNT] = {
         [COLUMN_NUMBER] = "#",           [COLUMN_STARTED] = "started",
@@ -107,7 +115,9 @@ add_heads(struct table *table)
     };
 
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        table_add(table, heads[i], PAINT_DIM);
+        if (i != COLUMN_WORKER || !drawing->narrow) {
+            table_add(&drawing->table, heads[i], PAINT_DIM);
+        }
     }
 }
 
@@ -137,9 +147,9 @@ add_ended(struct text *cell, const Redial__V1__Attempt *attempt,
 }
 
 static void
-add_times(struct table *table, const Redial__V1__Job *job,
-          const Redial__V1__Attempt *attempt, int64_t now_ms)
+add_times(struct drawing *drawing, const Redial__V1__Attempt *attempt)
 {
+    const Redial__V1__Job *job = drawing->job;
     struct text cell = {.at = NULL};
 
     if (attempt->has_started_wall_ms && job->has_accepted_wall_ms) {
@@ -147,34 +157,35 @@ add_times(struct table *table, const Redial__V1__Job *job,
         units_add_between(&cell, job->accepted_wall_ms,
                           attempt->started_wall_ms);
     }
-    table_add_text(table, &cell, PAINT_NONE);
+    table_add_text(&drawing->table, &cell, PAINT_NONE);
     if (attempt->has_started_wall_ms) {
         units_add_between(&cell, attempt->started_wall_ms,
                           attempt->has_ended_wall_ms ? attempt->ended_wall_ms
-                                                     : now_ms);
+                                                     : drawing->now_ms);
     }
-    table_add_text(table, &cell, PAINT_NONE);
+    table_add_text(&drawing->table, &cell, PAINT_NONE);
     text_fini(&cell);
 }
 
 static void
-add_row(struct table *table, const Redial__V1__Job *job,
-        const Redial__V1__Attempt *attempt, int64_t now_ms)
+add_row(struct drawing *drawing, const Redial__V1__Attempt *attempt)
 {
     const char *state = attempt->state != NULL ? attempt->state : "?";
     struct text cell = {.at = NULL};
 
     text_addf(&cell, "%u", (unsigned)attempt->number);
-    table_add_text(table, &cell, PAINT_NONE);
-    add_times(table, job, attempt, now_ms);
-    line_add_worker(&cell, attempt->worker);
-    table_add_text(table, &cell, PAINT_NONE);
+    table_add_text(&drawing->table, &cell, PAINT_NONE);
+    add_times(drawing, attempt);
+    if (!drawing->narrow) {
+        line_add_worker(&cell, attempt->worker);
+        table_add_text(&drawing->table, &cell, PAINT_NONE);
+    }
     add_ended(&cell, attempt, state);
-    table_add_text(table, &cell, attempt_paint(state));
+    table_add_text(&drawing->table, &cell, attempt_paint(state));
     if (attempt->decision != NULL) {
         line_add_decision(&cell, attempt->decision, 0);
     }
-    table_add_text(table, &cell, PAINT_NONE);
+    table_add_text(&drawing->table, &cell, PAINT_NONE);
     text_fini(&cell);
 }
 
@@ -201,31 +212,34 @@ add_with_why(struct text *text, const char *lines, const Redial__V1__Job *job,
 
 void
 timeline_add_attempts(struct text *text, const Redial__V1__Job *job,
-                      int64_t now_ms, size_t attempts_max, bool why)
+                      int64_t now_ms, const struct timeline_options *options)
 {
-    struct table table = {
-        .columns = COLUMN_COUNT,
-        .right = 1u << COLUMN_NUMBER | 1u << COLUMN_STARTED | 1u << COLUMN_TOOK,
+    struct drawing drawing = {
+        .table = {.columns = COLUMN_COUNT - (options->narrow ? 1 : 0),
+                  .right = 1u << COLUMN_NUMBER | 1u << COLUMN_STARTED |
+                           1u << COLUMN_TOOK},
+        .job = job,
+        .now_ms = now_ms,
+        .narrow = options->narrow,
     };
     struct text lines = {.colour = text->colour};
-    size_t first = attempts_max > 0 && job->n_attempts > attempts_max
-                       ? job->n_attempts - attempts_max
-                       : 0;
+    size_t max = options->attempts_max;
+    size_t first = max > 0 && job->n_attempts > max ? job->n_attempts - max : 0;
 
     if (job->n_attempts == 0) {
         return;
     }
-    add_heads(&table);
+    add_heads(&drawing);
     for (size_t i = first; i < job->n_attempts; i++) {
-        add_row(&table, job, job->attempts[i], now_ms);
+        add_row(&drawing, job->attempts[i]);
     }
-    if (why) {
-        table_print(&table, INDENT, &lines);
+    if (options->why) {
+        table_print(&drawing.table, INDENT, &lines);
         add_with_why(text, text_string(&lines), job, first);
         text->failed = text->failed || lines.failed;
     } else {
-        table_print(&table, INDENT, text);
+        table_print(&drawing.table, INDENT, text);
     }
     text_fini(&lines);
-    table_fini(&table);
+    table_fini(&drawing.table);
 }

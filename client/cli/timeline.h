@@ -15,12 +15,15 @@ void
 timeline_add_head(struct text *text, const Redial__V1__Job *job,
                   int64_t now_ms);
 
-/*
- * One line for each attempt, at most the last `attempts_max` (0: all); with
- * `why` the rule and the inputs of each decision below it.
- */
+struct timeline_options {
+    size_t attempts_max; /* the last so many; 0: all */
+    bool why;            /* below each its rule and the inputs of that */
+    bool narrow;         /* without what there is the least need of */
+};
+
+/* One line for each attempt. */
 void
 timeline_add_attempts(struct text *text, const Redial__V1__Job *job,
-                      int64_t now_ms, size_t attempts_max, bool why);
+                      int64_t now_ms, const struct timeline_options *options);
 
 #endif

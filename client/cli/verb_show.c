@@ -27,12 +27,13 @@ static void
 print_job(struct cli *cli, const Redial__V1__Job *job)
 {
     bool why = args_has(cli->args, OPTION_WHY);
+    struct timeline_options options = {.why = why};
     int64_t now_ms = cli->wall_ms();
 
     timeline_add_head(&cli->line, job, now_ms);
     if (job->n_attempts > 0) {
         text_add(&cli->line, "\n");
-        timeline_add_attempts(&cli->line, job, now_ms, 0, why);
+        timeline_add_attempts(&cli->line, job, now_ms, &options);
     }
     if (why && job->n_attempts == 0 && job->decision != NULL) {
         line_add_why(&cli->line, job->decision, 2);

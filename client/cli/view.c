@@ -66,13 +66,17 @@ add_job(struct text *text, const struct view *view, const Redial__V1__Job *job,
 {
     size_t attempts = line_state_is_final(job->state) ? detail->final_attempts
                                                       : detail->live_attempts;
+    struct timeline_options options = {
+        .attempts_max = attempts,
+        .narrow = view->columns > 0 && view->columns < WIDE_COLUMNS,
+    };
 
     add_id(text, job->id != NULL ? job->id : "?", view->columns);
     text_add(text, "  ");
     line_add_job(text, job, view->now_ms);
     text_add(text, "\n");
     if (attempts > 0) {
-        timeline_add_attempts(text, job, view->now_ms, attempts, false);
+        timeline_add_attempts(text, job, view->now_ms, &options);
     }
 }
 

@@ -91,6 +91,15 @@ teardown(void **state)
 }
 
 static void
+add_attempts(size_t max, bool why, bool narrow)
+{
+    struct timeline_options options = {
+        .attempts_max = max, .why = why, .narrow = narrow};
+
+    timeline_add_attempts(&text, &job, ACCEPTED + 4000, &options);
+}
+
+static void
 the_head_names_what_was_asked_for(void **state)
 {
     (void)state;
@@ -126,7 +135,7 @@ static void
 each_attempt_is_one_line(void **state)
 {
     (void)state;
-    timeline_add_attempts(&text, &job, ACCEPTED + 4000, 0, false);
+    add_attempts(0, false, false);
     assert_string_equal(text_string(&text),
                         "  #  started    took  worker        how it ended      "
                         "                  "
@@ -144,11 +153,21 @@ static void
 the_last_attempts_may_be_enough(void **state)
 {
     (void)state;
-    timeline_add_attempts(&text, &job, ACCEPTED + 4000, 1, false);
+    add_attempts(1, false, false);
     assert_string_equal(text_string(&text),
                         "  #  started    took  worker        how it ended  "
                         "then\n"
                         "  3   +3.3 s  700 ms  image-worker  RUNNING\n");
+}
+
+static void
+a_narrow_table_leaves_the_worker_out(void **state)
+{
+    (void)state;
+    add_attempts(1, false, true);
+    assert_string_equal(text_string(&text),
+                        "  #  started    took  how it ended  then\n"
+                        "  3   +3.3 s  700 ms  RUNNING\n");
 }
 
 static void
@@ -158,7 +177,7 @@ why_stands_below_its_attempt(void **state)
     const char *second;
 
     (void)state;
-    timeline_add_attempts(&text, &job, ACCEPTED + 4000, 0, true);
+    add_attempts(0, true, false);
     first = strstr(text_string(&text), "        RETRY_PLANNED: ");
     second = strstr(text_string(&text), "\n  2 ");
     assert_non_null(first);
@@ -173,7 +192,7 @@ a_job_without_attempts_has_no_table(void **state)
 {
     (void)state;
     job.n_attempts = 0;
-    timeline_add_attempts(&text, &job, ACCEPTED, 0, true);
+    add_attempts(0, true, false);
     assert_string_equal(text_string(&text), "");
 }
 
@@ -186,6 +205,7 @@ main(void)
                                setup),
         cmocka_unit_test_setup(each_attempt_is_one_line, setup),
         cmocka_unit_test_setup(the_last_attempts_may_be_enough, setup),
+        cmocka_unit_test_setup(a_narrow_table_leaves_the_worker_out, setup),
         cmocka_unit_test_setup(why_stands_below_its_attempt, setup),
         cmocka_unit_test_setup(a_job_without_attempts_has_no_table, setup),
     };
