@@ -123,7 +123,9 @@ rig_end(struct rig *rig)
         assert_int_equal(sp_server_connections(rig->server), 0);
         sp_server_fini(rig->server);
     }
-    (void)rmdir(rig->dir);
+    if (rmdir(rig->dir) != 0) {
+        fail_msg("%s: %s", rig->dir, strerror(errno));
+    }
     (void)pthread_mutex_destroy(&rig->lock);
     (void)pthread_cond_destroy(&rig->cond);
 }
