@@ -5,8 +5,6 @@
 
 #include <cjson/cJSON.h>
 
-#include <limits.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,13 +152,21 @@ complain_memory(struct reader *reader)
     reader->good = false;
 }
 
+/* Of those that a double holds exactly. */
+static bool
+is_whole(double value)
+{
+    return value >= -9007199254740992.0 && value <= 9007199254740992.0 &&
+           value == (double)(int64_t)value;
+}
+
 static void
 read_number(struct reader *reader, const struct setting *field,
             const cJSON *item)
 {
     bool whole = field->type == SETTING_INTEGER;
     double value = item->valuedouble;
-    if (!cJSON_IsNumber(item) || (whole && value != trunc(value))) {
+    if (!cJSON_IsNumber(item) || (whole && !is_whole(value))) {
         complain_kind(reader, field->name, item,
                       whole ? "a whole number" : "a number");
     } else if (!(value >= (double)field->min && value <= (double)field->max)) {

@@ -32,6 +32,13 @@ enum {
     CHILD_FD_FLOOR = SPAWN_FDS_MAX,
 };
 
+/*
+ * clone() by its other name: the thread sanitizer takes every clone() for a
+ * fork(), and would no longer watch the thread that has called it.
+ */
+int
+__clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
+
 struct child {
     const struct spawn_options *options;
     pid_t parent;
@@ -39,8 +46,9 @@ struct child {
 };
 
 /*
- * System calls without their wrappers: a sanitizer's wrapper would note down,
- * in memory that we share, what only the child does.
+ * The child makes its system calls without wrappers: a sanitizer's would note
+ * down, in memory that we share, what only the child does (that a call has
+ * begun which never comes back, for one).
  */
 static int
 raw_close_from(int first)
@@ -109,20 +117,21 @@ static bool
 prepare(struct child *child)
 {
     const struct spawn_options *options = child->options;
-    int last_signal = options->outlives_parent ? 0 : SIGKILL;
-    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, last_signal) != 0) {
+    long last_signal = options->outlives_parent ? 0 : SIGKILL;
+    if (syscall(SYS_setpgid, 0, 0) != 0 ||
+        syscall(SYS_prctl, PR_SET_PDEATHSIG, last_signal, 0, 0, 0) != 0) {
         return false;
     }
-    if (getppid() != child->parent) {
+    if (syscall(SYS_getppid) != child->parent) {
         /* It died before prctl(): nobody will tell us any more. */
         errno = ESRCH;
         return false;
     }
-    if (options->cwd != NULL && chdir(options->cwd) != 0) {
+    if (options->cwd != NULL && syscall(SYS_chdir, options->cwd) != 0) {
         return false;
     }
     if (options->before_exec != NULL) {
-        options->before_exec(options->ctx, getpid());
+        options->before_exec(options->ctx, (pid_t)syscall(SYS_getpid));
     }
     return arrange_fds(options) == 0 && reset_signals() == 0;
 }
@@ -133,11 +142,11 @@ child_main(void *arg)
     struct child *child = arg;
     const struct spawn_options *options = child->options;
     if (prepare(child)) {
-        execve(options->path, (char *const *)(uintptr_t)options->argv,
-               (char *const *)(uintptr_t)options->envp);
+        syscall(SYS_execve, options->path, options->argv, options->envp);
     }
     child->error = errno;
-    _exit(127);
+    syscall(SYS_exit_group, 127);
+    return 127; /* not reached */
 }
 
 int
@@ -153,8 +162,8 @@ spawn(const struct spawn_options *options, pid_t *ret_pid)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = clone(child_main, stack + CHILD_STACK_BYTES,
-                      CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+    pid_t pid = __clone(child_main, stack + CHILD_STACK_BYTES,
+                        CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
     int error = pid < 0 ? errno : child.error;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     munmap(stack, CHILD_STACK_BYTES);

@@ -102,7 +102,7 @@ static int
 fail(enum host_log_id id, enum host_exit exit_code, const char *detail)
 {
     host_log(id, detail);
-    return exit_code;
+    return (int)exit_code;
 }
 
 static int
