@@ -130,6 +130,22 @@ attachment(const struct sim *sim, const struct record *record, char *buf)
     return (struct text){.at = buf, .len = (uint32_t)len};
 }
 
+static void
+tell_record(struct sim *sim, const struct record *record)
+{
+    uint32_t spec = spec_of(sim, record->job);
+
+    if (spec == PLAN_JOBS_MAX) {
+        sim_tell(sim, "    %" PRIu64 " %s %.*s", record->seq,
+                 event_type_name(record->type), (int)record->worker.len,
+                 record->worker.at);
+        return;
+    }
+    sim_tell(sim, "    %" PRIu64 " %s job %u %.*s %s", record->seq,
+             event_type_name(record->type), spec, (int)record->worker.len,
+             record->worker.at, rule_name(record->decision.rule));
+}
+
 void
 gateway_gather(struct sim *sim, const struct engine_input *input,
                const struct message *message)
@@ -150,12 +166,7 @@ gateway_gather(struct sim *sim, const struct engine_input *input,
         char buf[SIM_WORD_BYTES];
 
         if (sim->verbose) {
-            sim_tell(sim, "    %" PRIu64 " %s job %d %s", record->seq,
-                     event_type_name(record->type),
-                     event_type_is_about_job(record->type)
-                         ? (int)spec_of(sim, record->job)
-                         : -1,
-                     rule_name(record->decision.rule));
+            tell_record(sim, record);
         }
         ledger_record(sim, record);
         disk_group_add(&group->disk, record, attachment(sim, record, buf));
@@ -261,6 +272,7 @@ gateway_turn(struct sim *sim)
     }
     tick(sim);
     ledger_check_due(sim);
+    ledger_check_idle(sim);
     gateway_close_group(sim);
     gateway_schedule(sim);
 }

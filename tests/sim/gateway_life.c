@@ -206,7 +206,6 @@ gateway_start(struct sim *sim)
     memset(gateway->dirty, 0, sizeof(gateway->dirty));
     load_rows(sim);
     apply_log(sim);
-    find_slots(sim);
     sim_tell(sim, "start %u, %" PRIu64 " records, watermark %" PRIu64,
              gateway->incarnation, sim->disk.count, sim->disk.watermark);
     struct now now = gateway_now(sim);
@@ -217,8 +216,8 @@ gateway_start(struct sim *sim)
     }
     ledger_recovering(sim);
     ledger_before(sim, NULL, NULL);
-    engine_recover(gateway->engine, now, sim->disk.count + 1,
-                   &gateway->outbox);
+    engine_recover(gateway->engine, now, sim->disk.count + 1, &gateway->outbox);
+    find_slots(sim);
     gateway_gather(sim, NULL, NULL);
     gateway_publish(sim);
     if (!sim->healing && sim_chance(sim, 10)) {

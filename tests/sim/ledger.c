@@ -259,6 +259,9 @@ ended(struct sim *sim, uint32_t spec, const struct record *record)
             ledger_decided(sim, spec, record);
         } else {
             check_plain_end(sim, spec, record);
+            if (job->state == JOB_RUNNING) {
+                ledger_ghost(sim, spec);
+            }
         }
         sim->coverage->exits[record->decision.rule]++;
     }
@@ -285,8 +288,7 @@ goes_on(struct sim *sim, uint32_t spec, const struct record *record)
     job->over = false;
     /* What never started leaves in force what was decided before. */
     if (decision->rule == RULE_RETRY_PLANNED) {
-        job->allowed =
-            ledger_attempts_max(sim, spec, decision->policy_version);
+        job->allowed = ledger_attempts_max(sim, spec, decision->policy_version);
     }
     job->until_wall_ms = decision->until_wall_ms;
     job->until_delay_ms = decision->delay_ms;
@@ -699,6 +701,7 @@ ledger_recovering(struct sim *sim)
         }
         job->ack = ACK_UNKNOWN;
         job->started_at = INT64_MIN;
+        job->solo = false;
     }
     ledger_workers_away(sim);
 }

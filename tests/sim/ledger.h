@@ -5,9 +5,11 @@
  * shares no code with the engine; where the engine decides, the ledger works
  * out for itself what may be decided.
  *
- * Three parts. ledger.c follows records and checks order, moves, ends and
- * answers. ledger_attempt.c checks starts and ends of attempts against what
- * workers said. ledger_decide.c works out the retry decision.
+ * ledger.c follows records and checks order, moves, ends and answers;
+ * ledger_attempt.c checks starts and ends of attempts against what workers
+ * said; ledger_decide.c works out the retry decision; ledger_dispatch.c counts
+ * who may take how much; ledger_worker.c follows workers; ledger_watch.c checks
+ * what is said, due and shown.
  *
  * After a crash the ledger forgets all and reads the log again: what was not
  * committed never happened. What peers were told stays with the peers (specs),
@@ -54,6 +56,8 @@ struct ledger_job {
     uint64_t fence;
     uint32_t worker; /* row of the ledger's workers */
     bool not_listed; /* its worker came back without it */
+    bool suspect;    /* its worker died: the next one runs alone */
+    bool solo;       /* this one does */
     int64_t started_at;
     uint64_t timeout_ms;
     uint64_t lease_ms;
@@ -72,6 +76,12 @@ struct ledger_job {
     uint64_t end_hash; /* of what the final record says */
 };
 
+enum {
+    LEDGER_WORKERS_MAX = 600,
+    LEDGER_UNCOUNTED_MAX = 128,
+    LEDGER_GHOSTS_MAX = 128,
+};
+
 /* What the gateway knows of one incarnation of a worker, from its inputs. */
 struct ledger_worker {
     char name[2 * SIM_WORD_BYTES]; /* name/instance */
@@ -81,18 +91,35 @@ struct ledger_worker {
     bool goodbye; /* left on its own */
     int64_t left_at;
     int64_t heard_at;
+    int64_t confirmed_at; /* last Poll that said that all is free */
     uint32_t concurrency;
     uint32_t free_total;
     uint32_t offer_count;
     struct message_slots offers[SIM_OFFERS_MAX];
     uint32_t credit[SIM_OFFERS_MAX]; /* by offer */
+    uint32_t in_hand_at_death;
+    /* Assigned and not yet listed in a Poll, whether they still run or not. */
+    uint32_t uncounted;
+    struct {
+        uint64_t fence;
+        uint32_t method;
+    } uncounted_of[LEDGER_UNCOUNTED_MAX];
+};
+
+/* An attempt that its job left behind: it keeps its places for a while. */
+struct ledger_ghost {
+    struct engine_token token; /* fence 0: no ghost */
+    uint32_t worker;
+    uint32_t method;
+    uint64_t worker_id; /* of the session in which it became one */
+    int64_t started_at;
+    bool acked;
+    bool solo;
 };
 
 struct ledger_key {
     uint32_t spec; /* of the first job, + 1; 0: the key is free */
 };
-
-enum { LEDGER_WORKERS_MAX = 600 };
 
 struct ledger {
     uint64_t next_seq;
@@ -103,6 +130,7 @@ struct ledger {
 
     uint32_t worker_count; /* incarnations so far */
     struct ledger_worker workers[LEDGER_WORKERS_MAX];
+    struct ledger_ghost ghosts[LEDGER_GHOSTS_MAX];
 
     /* The step at hand. */
     bool replaying;
@@ -217,6 +245,44 @@ ledger_heard(struct sim *sim, const struct engine_result *result);
 /* The incarnation with this name, or NULL. */
 struct ledger_worker *
 ledger_worker_named(struct sim *sim, struct text name);
+
+/* May this worker be given this job now? */
+void
+ledger_check_worker(struct sim *sim, uint32_t spec,
+                    const struct ledger_worker *worker);
+
+/* It was. */
+void
+ledger_assigned(struct sim *sim, struct ledger_worker *worker, uint64_t fence,
+                uint32_t method);
+
+/* The worker listed it in a Poll. */
+void
+ledger_counted(struct ledger_worker *worker, uint64_t fence);
+
+/* A new session: nothing that runs is counted so far. */
+void
+ledger_count_anew(struct sim *sim, struct ledger_worker *worker);
+
+/* The running attempt of the job goes on without its job. */
+void
+ledger_ghost(struct sim *sim, uint32_t spec);
+
+/* Its end is confirmed. */
+void
+ledger_lay_ghost(struct sim *sim, const struct engine_token *token);
+
+/* The worker says Hello again: its ghosts may be gone, or not. */
+void
+ledger_doubt_ghosts(struct sim *sim, uint32_t worker);
+
+/* Before somebody is heard: what is over by now does not come back. */
+void
+ledger_end_leases(struct sim *sim);
+
+/* No job waits that a worker could take. */
+void
+ledger_check_idle(struct sim *sim);
 
 /* All workers are away since the restart. */
 void

@@ -53,96 +53,6 @@ check_time(struct sim *sim, uint32_t spec, const struct record *record)
     }
 }
 
-/* The offer under which a method is served, as an index, or offer_count. */
-static uint32_t
-offer_for(const struct sim *sim, const struct ledger_worker *worker,
-          uint32_t method)
-{
-    uint32_t found = worker->offer_count;
-
-    for (uint32_t i = 0; i < worker->offer_count; i++) {
-        const struct message_slots *offer = &worker->offers[i];
-
-        if (!offer->whole_service && offer->method == method) {
-            return i;
-        }
-        if (offer->whole_service &&
-            strcmp(sim->plan.method[offer->method].service,
-                   sim->plan.method[method].service) == 0) {
-            found = i;
-        }
-    }
-    return found;
-}
-
-struct load {
-    uint32_t total;
-    uint32_t unacked;
-    uint32_t of_offer;
-    uint32_t unacked_of_offer;
-    uint32_t of_method;
-};
-
-/* What runs already, as far as the ledger knows for certain. */
-static struct load
-load_of(const struct sim *sim, uint32_t worker, uint32_t offer, uint32_t method)
-{
-    struct load load = {0};
-
-    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
-        const struct ledger_job *job = &sim->ledger.jobs[i];
-        uint32_t its_method = sim->agents.specs[i].method;
-
-        if (job->state != JOB_RUNNING) {
-            continue;
-        }
-        load.of_method += its_method == method;
-        if (job->worker != worker) {
-            continue;
-        }
-        bool same = offer_for(sim, &sim->ledger.workers[worker], its_method) ==
-                    offer;
-
-        load.total++;
-        load.of_offer += same;
-        load.unacked += job->ack == ACK_NO;
-        load.unacked_of_offer += same && job->ack == ACK_NO;
-    }
-    return load;
-}
-
-static void
-check_worker(struct sim *sim, uint32_t spec, const struct ledger_worker *worker)
-{
-    uint32_t method = sim->agents.specs[spec].method;
-    uint32_t offer = offer_for(sim, worker, method);
-    uint32_t limit =
-        ledger_policy_of(sim, spec, sim->gateway.policy_version)->concurrency;
-
-    if (!worker->connected || offer == worker->offer_count ||
-        sim->mono_ms - worker->heard_at >
-            (int64_t)sim->plan.limits.silence_ms) {
-        sim_fail(sim, VIOLATION_CREDIT, "job %u: %s cannot take it", spec,
-                 worker->name);
-    }
-    struct load load = load_of(sim, (uint32_t)(worker - sim->ledger.workers),
-                               offer, method);
-
-    if (load.unacked >= worker->free_total ||
-        load.unacked_of_offer >= worker->credit[offer]) {
-        sim_fail(sim, VIOLATION_CREDIT, "job %u: %s gave no credit", spec,
-                 worker->name);
-    }
-    if (load.total >= worker->concurrency ||
-        (worker->offers[offer].count > 0 &&
-         load.of_offer >= worker->offers[offer].count) ||
-        (limit > 0 && load.of_method >= limit)) {
-        sim_fail(sim, VIOLATION_CONCURRENCY,
-                 "job %u: %u on %s, %u of the method run already", spec,
-                 load.total, worker->name, load.of_method);
-    }
-}
-
 void
 ledger_attempt_started(struct sim *sim, uint32_t spec,
                        const struct record *record)
@@ -161,7 +71,7 @@ ledger_attempt_started(struct sim *sim, uint32_t spec,
     }
     if (!sim->ledger.replaying) {
         check_time(sim, spec, record);
-        check_worker(sim, spec, worker);
+        ledger_check_worker(sim, spec, worker);
         sim->ledger.starts++;
         sim->attempts++;
     }
@@ -173,6 +83,8 @@ ledger_attempt_started(struct sim *sim, uint32_t spec,
     job->lease_ms = record->lease_ms;
     job->ack = ACK_NO;
     job->not_listed = false;
+    job->solo = job->suspect && !sim->ledger.replaying;
+    ledger_assigned(sim, worker, job->fence, sim->agents.specs[spec].method);
 }
 
 /* ---- Ends -------------------------------------------------------------- */
@@ -327,6 +239,7 @@ void
 ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
 {
     struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
 
     if (job->state != JOB_RUNNING || job->over || record->fence != job->fence ||
         record->attempt != job->attempt) {
@@ -336,6 +249,10 @@ ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
     }
     if (!sim->ledger.replaying) {
         check_over(sim, spec, record);
+        if (record->type == EVENT_ATTEMPT_FAILED && record->charged &&
+            !is_reported(sim, record, REPORT_OUTCOME)) {
+            ledger_ghost(sim, spec); /* timed out: it may still run */
+        }
     }
     job->over = true;
     job->over_charged = record->charged;
@@ -358,11 +275,16 @@ ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
     if (record->charged) {
         job->charged++;
         job->free_streak = 0;
+        job->suspect = record->final_lost;
     } else {
         job->free++;
         job->free_streak++;
     }
     if (record->final_lost && record->decision.rule == RULE_POISON) {
+        if (!sim->ledger.replaying && worker->in_hand_at_death > 1) {
+            sim_fail(sim, VIOLATION_CHARGE,
+                     "job %u: charged with a death, and was not alone", spec);
+        }
         job->kills++;
     }
 }

@@ -98,6 +98,7 @@ hear_hello(struct sim *sim, const struct engine_hello *hello)
     }
     uint32_t index = (uint32_t)(worker - sim->ledger.workers);
 
+    ledger_doubt_ghosts(sim, index);
     for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
         struct ledger_job *job = &sim->ledger.jobs[i];
 
@@ -133,7 +134,25 @@ hear_poll(struct sim *sim, const struct message *message)
     }
     for (uint32_t i = 0; i < message->poll.ack_count; i++) {
         acknowledge(sim, worker, &message->poll.acks[i]);
+        ledger_counted(worker, message->poll.acks[i].fence);
     }
+    worker->confirmed_at = message->poll.free_total >= worker->concurrency
+                               ? sim->mono_ms
+                               : worker->confirmed_at;
+}
+
+static uint32_t
+running_on(const struct sim *sim, const struct ledger_worker *worker)
+{
+    uint32_t index = (uint32_t)(worker - sim->ledger.workers);
+    uint32_t running = 0;
+
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+
+        running += job->state == JOB_RUNNING && job->worker == index;
+    }
+    return running;
 }
 
 static void
@@ -142,6 +161,7 @@ hear_gone(struct sim *sim, uint64_t id, enum engine_gone how)
     struct ledger_worker *worker = by_id(sim, id);
 
     if (worker != NULL) {
+        worker->in_hand_at_death = running_on(sim, worker);
         worker->connected = false;
         worker->left_at = sim->mono_ms;
         worker->dead = how == ENGINE_GONE_DEAD;
@@ -171,6 +191,9 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
         if (by_id(sim, id) != NULL) {
             acknowledge(sim, by_id(sim, id), &input->report.token);
         }
+        if (input->report.kind != REPORT_PROGRESS) {
+            ledger_lay_ghost(sim, &input->report.token);
+        }
         break;
     case ENGINE_HEARTBEAT:
         id = input->heartbeat;
@@ -178,9 +201,11 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
     case ENGINE_WORKER_GONE:
         hear_gone(sim, input->gone.worker, input->gone.how);
         break;
+    case ENGINE_UNSENT:
+        ledger_lay_ghost(sim, &input->unsent);
+        break;
     case ENGINE_SUBMIT:
     case ENGINE_CANCEL:
-    case ENGINE_UNSENT:
     case ENGINE_POLICY:
     case ENGINE_GATEWAY:
     case ENGINE_DRAIN:
@@ -190,6 +215,7 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
     struct ledger_worker *worker = id == 0 ? NULL : by_id(sim, id);
 
     if (worker != NULL) {
+        ledger_end_leases(sim);
         worker->heard_at = sim->mono_ms;
     }
 }
@@ -225,6 +251,7 @@ ledger_heard(struct sim *sim, const struct engine_result *result)
     memcpy(worker->offers, ledger->message->hello.offers,
            sizeof(worker->offers));
     memset(worker->credit, 0, sizeof(worker->credit));
+    ledger_count_anew(sim, worker);
 }
 
 void
@@ -239,4 +266,5 @@ ledger_workers_away(struct sim *sim)
         worker->dead = false;
         worker->goodbye = false;
     }
+    memset(sim->ledger.ghosts, 0, sizeof(sim->ledger.ghosts));
 }

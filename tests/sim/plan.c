@@ -54,7 +54,7 @@ make_limits(struct engine_limits *limits, struct rng *rng)
     *limits = (struct engine_limits){
         .jobs_max = (uint32_t)PICK(rng, 40, 80, 200, 600, 600),
         .attempts_max = (uint32_t)PICK(rng, 8, 30, 64, 64),
-        .workers_max = (uint32_t)PICK(rng, 12, 24, 24),
+        .workers_max = (uint32_t)PICK(rng, 3, 24, 24),
         .methods_max = 16,
         .tenants_max = 8,
         .keys_max = (uint32_t)PICK(rng, 20, 60, 300, 300),
@@ -62,9 +62,10 @@ make_limits(struct engine_limits *limits, struct rng *rng)
         .payload_bytes_max = PICK(rng, 20000, 1000000, 1000000),
         .lease_ms = between(rng, 3000, 10000),
         .adopt_ms = between(rng, 500, 10000),
-        .silence_ms = between(rng, 2500, 6000),
         .grace_ms = between(rng, 100, 2000),
     };
+    /* Nothing new goes to a worker whose leases are about to end. */
+    limits->silence_ms = between(rng, 2500, limits->lease_ms - 500);
 }
 
 static void
@@ -90,7 +91,7 @@ void
 plan_make(struct plan *plan, struct rng *rng)
 {
     *plan = (struct plan){
-        .jobs = (uint32_t)between(rng, 310, 480),
+        .jobs = (uint32_t)between(rng, 400, 550),
         .agents = (uint32_t)between(rng, 2, PLAN_AGENTS_MAX),
         .workers = (uint32_t)between(rng, 3, PLAN_WORKERS_MAX),
         .groups_in_pipe = (uint32_t)between(rng, 1, 4),

@@ -137,6 +137,14 @@ time_out(struct message_report *outcome)
     };
 }
 
+static void
+refuse(struct sim *sim, struct execution *execution)
+{
+    execution->outcome.kind = REPORT_NOT_STARTED;
+    execution->done = true;
+    execution->report_at_ms = sim->mono_ms;
+}
+
 /* How long it takes; the worker itself keeps the limit, mostly. */
 static void
 plan_work(struct sim *sim, struct execution *execution, int64_t timeout_ms)
@@ -155,24 +163,52 @@ plan_work(struct sim *sim, struct execution *execution, int64_t timeout_ms)
     }
     execution->done_at_ms = execution->begin_at_ms + work;
     if (sim_strikes(sim, FAULT_WORKER_REFUSE)) {
-        execution->outcome.kind = REPORT_NOT_STARTED;
-        execution->done = true;
-        execution->report_at_ms = sim->mono_ms;
+        refuse(sim, execution);
     }
 }
 
-static void
-check_room(struct sim *sim, const struct worker_actor *worker, uint32_t spec)
+/* Places taken by attempts that the gateway has not given up. */
+static uint32_t
+taken_in_earnest(const struct sim *sim, const struct worker_actor *worker,
+                 uint32_t offer)
+{
+    uint32_t taken = 0;
+
+    for (uint32_t i = 0; i < SIM_HAND_MAX; i++) {
+        const struct execution *execution = &worker->hand[i];
+        const struct ledger_job *job = &sim->ledger.jobs[execution->spec];
+
+        if (execution->token.fence == 0 || execution->done ||
+            job->state != JOB_RUNNING || job->fence != execution->token.fence) {
+            continue;
+        }
+        uint32_t method = sim->agents.specs[execution->spec].method;
+
+        taken += offer == worker->offer_count ||
+                 offer_of(sim, worker, method) == offer;
+    }
+    return taken;
+}
+
+/* What it cannot hold it refuses; but it must not come to that. */
+static bool
+has_room(struct sim *sim, const struct worker_actor *worker, uint32_t spec)
 {
     uint32_t offer = offer_of(sim, worker, sim->agents.specs[spec].method);
+    uint32_t all = worker->offer_count;
 
-    if (offer == worker->offer_count ||
-        hand_taken(sim, worker, worker->offer_count) >= worker->concurrency ||
-        hand_taken(sim, worker, offer) >= worker->offers[offer].count) {
+    if (offer == all) {
+        sim_fail(sim, VIOLATION_CREDIT, "job %u: w%u.%u does not offer it",
+                 spec, worker->index, worker->incarnation);
+    }
+    if (taken_in_earnest(sim, worker, all) >= worker->concurrency ||
+        taken_in_earnest(sim, worker, offer) >= worker->offers[offer].count) {
         sim_fail(sim, VIOLATION_TWICE_AT_ONCE,
                  "job %u: w%u.%u has no room for it", spec, worker->index,
                  worker->incarnation);
     }
+    return hand_taken(sim, worker, all) < worker->concurrency &&
+           hand_taken(sim, worker, offer) < worker->offers[offer].count;
 }
 
 void
@@ -185,7 +221,7 @@ hand_assign(struct sim *sim, struct worker_actor *worker,
     if (find(worker, token) != NULL) {
         return; /* it came twice */
     }
-    check_room(sim, worker, spec);
+    bool fits = has_room(sim, worker, spec);
     struct execution *execution = find(worker, &(struct engine_token){0});
 
     if (execution == NULL) {
@@ -195,6 +231,9 @@ hand_assign(struct sim *sim, struct worker_actor *worker,
     execution->outcome.token = *token;
     execution->outcome.truth = *token;
     plan_work(sim, execution, (int64_t)command->timeout_ms);
+    if (!fits) {
+        refuse(sim, execution);
+    }
 }
 
 void

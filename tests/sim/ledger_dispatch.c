@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may take how much. Ghosts make this uncertain: the ledger does not know
+ * for sure when the engine lets go of one. So there are two counts. What surely
+ * runs must fit before a start; what may run must leave room before the ledger
+ * complains that a job waits in vain.
+ */
+#include "tests/sim/ledger.h"
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The offer under which a method is served, as an index, or offer_count. */
+static uint32_t
+offer_for(const struct sim *sim, const struct ledger_worker *worker,
+          uint32_t method)
+{
+    for (uint32_t i = 0; i < worker->offer_count; i++) {
+        const struct message_slots *offer = &worker->offers[i];
+
+        if (offer->whole_service
+                ? strcmp(sim->plan.method[offer->method].service,
+                         sim->plan.method[method].service) == 0
+                : offer->method == method) {
+            return i;
+        }
+    }
+    return worker->offer_count;
+}
+
+/* ---- Ghosts ------------------------------------------------------------ */
+
+void
+ledger_ghost(struct sim *sim, uint32_t spec)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct engine_input *input = sim->ledger.input;
+
+    /* Its end is being confirmed with the very input at hand. */
+    if ((input->type == ENGINE_REPORT &&
+         input->report.kind != REPORT_PROGRESS &&
+         input->report.token.fence == job->fence) ||
+        (input->type == ENGINE_UNSENT && input->unsent.fence == job->fence)) {
+        return;
+    }
+    for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
+        struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
+
+        if (ghost->token.fence == 0) {
+            *ghost = (struct ledger_ghost){
+                .token = {.job = sim->agents.specs[spec].id,
+                          .attempt = job->attempt,
+                          .fence = job->fence},
+                .worker = job->worker,
+                .method = sim->agents.specs[spec].method,
+                .worker_id = sim->ledger.workers[job->worker].id,
+                .started_at = job->started_at,
+                .acked = job->ack == ACK_YES,
+                .solo = job->solo,
+            };
+            return;
+        }
+    }
+    sim_fail(sim, VIOLATION_RUN, "too many ghosts");
+}
+
+void
+ledger_lay_ghost(struct sim *sim, const struct engine_token *token)
+{
+    for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
+        struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
+
+        if (memcmp(&ghost->token, token, sizeof(*token)) == 0) {
+            ghost->token.fence = 0;
+        }
+    }
+}
+
+void
+ledger_doubt_ghosts(struct sim *sim, uint32_t worker)
+{
+    for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
+        if (sim->ledger.ghosts[i].worker == worker) {
+            sim->ledger.ghosts[i].worker_id = 0;
+        }
+    }
+}
+
+/* It holds its places: same session, lease not over, nothing confirmed. */
+static bool
+surely_holds(const struct sim *sim, const struct ledger_ghost *ghost)
+{
+    const struct ledger_worker *worker = &sim->ledger.workers[ghost->worker];
+    int64_t since = ghost->acked ? worker->heard_at : ghost->started_at;
+
+    return worker->connected && worker->id == ghost->worker_id &&
+           worker->confirmed_at < ghost->started_at &&
+           sim->mono_ms - since < (int64_t)sim->plan.limits.lease_ms;
+}
+
+void
+ledger_end_leases(struct sim *sim)
+{
+    for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
+        if (!surely_holds(sim, &sim->ledger.ghosts[i])) {
+            sim->ledger.ghosts[i].worker_id = 0;
+        }
+    }
+}
+
+/* Drops those that hold nothing any more, whatever the engine thinks. */
+static bool
+may_hold(const struct sim *sim, const struct ledger_ghost *ghost)
+{
+    const struct ledger_worker *worker = &sim->ledger.workers[ghost->worker];
+    int64_t patience = (int64_t)(sim->plan.limits.lease_ms +
+                                 sim->plan.limits.adopt_ms);
+    int64_t since = worker->connected ? worker->heard_at : worker->left_at;
+
+    if (since < ghost->started_at) {
+        since = ghost->started_at;
+    }
+    return !worker->dead && !worker->goodbye &&
+           sim->mono_ms - since <= patience;
+}
+
+/* For the story, before a complaint that may be about them. */
+static void
+tell_ghosts(struct sim *sim)
+{
+    for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
+        const struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
+
+        if (ghost->token.fence != 0) {
+            sim_tell(sim, "ghost of fence %" PRIu64 " on %s, method %u, %s",
+                     ghost->token.fence,
+                     sim->ledger.workers[ghost->worker].name, ghost->method,
+                     surely_holds(sim, ghost) ? "surely"
+                     : may_hold(sim, ghost)   ? "perhaps"
+                                              : "gone");
+        }
+    }
+}
+
+/* ---- Counting ---------------------------------------------------------- */
+
+struct tally {
+    uint32_t all;
+    uint32_t of_method[PLAN_METHODS_MAX];
+    /* Of one worker, when one is asked for. */
+    uint32_t total;
+    uint32_t of_offer[SIM_OFFERS_MAX + 1];
+    bool solo;
+};
+
+static void
+tally_one(const struct sim *sim, struct tally *tally,
+          const struct ledger_worker *worker, bool on_it, uint32_t method)
+{
+    tally->all++;
+    tally->of_method[method]++;
+    if (on_it) {
+        tally->total++;
+        tally->of_offer[offer_for(sim, worker, method)]++;
+    }
+}
+
+static struct tally
+count_load(const struct sim *sim, const struct ledger_worker *worker,
+           bool surely)
+{
+    uint32_t index = (uint32_t)(worker - sim->ledger.workers);
+    struct tally tally = {0};
+
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+
+        if (job->state == JOB_RUNNING) {
+            tally_one(sim, &tally, worker, job->worker == index,
+                      sim->agents.specs[i].method);
+            tally.solo = tally.solo || (job->worker == index && job->solo);
+        }
+    }
+    for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
+        const struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
+
+        if (ghost->token.fence != 0 &&
+            (surely ? surely_holds(sim, ghost) : may_hold(sim, ghost))) {
+            tally_one(sim, &tally, worker, ghost->worker == index,
+                      ghost->method);
+        }
+    }
+    return tally;
+}
+
+void
+ledger_assigned(struct sim *sim, struct ledger_worker *worker, uint64_t fence,
+                uint32_t method)
+{
+    if (sim->ledger.replaying) {
+        return;
+    }
+    if (worker->uncounted == LEDGER_UNCOUNTED_MAX) {
+        sim_fail(sim, VIOLATION_RUN, "too much assigned at once");
+    }
+    worker->uncounted_of[worker->uncounted].fence = fence;
+    worker->uncounted_of[worker->uncounted].method = method;
+    worker->uncounted++;
+}
+
+void
+ledger_counted(struct ledger_worker *worker, uint64_t fence)
+{
+    for (uint32_t i = 0; i < worker->uncounted; i++) {
+        if (worker->uncounted_of[i].fence == fence) {
+            worker->uncounted--;
+            worker->uncounted_of[i] = worker->uncounted_of[worker->uncounted];
+            return;
+        }
+    }
+}
+
+void
+ledger_count_anew(struct sim *sim, struct ledger_worker *worker)
+{
+    uint32_t index = (uint32_t)(worker - sim->ledger.workers);
+
+    worker->uncounted = 0;
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+
+        if (job->state == JOB_RUNNING && job->worker == index) {
+            ledger_assigned(sim, worker, job->fence,
+                            sim->agents.specs[i].method);
+        }
+    }
+}
+
+/* Those of the uncounted that surely run, of one offer or of all. */
+static uint32_t
+surely_uncounted(const struct sim *sim, const struct ledger_worker *worker,
+                 uint32_t offer)
+{
+    uint32_t index = (uint32_t)(worker - sim->ledger.workers);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+        uint32_t method = sim->agents.specs[i].method;
+
+        count += job->state == JOB_RUNNING && job->worker == index &&
+                 job->ack == ACK_NO &&
+                 (offer == worker->offer_count ||
+                  offer_for(sim, worker, method) == offer);
+    }
+    return count;
+}
+
+/* ---- Too much ---------------------------------------------------------- */
+
+static bool
+is_heard(const struct sim *sim, const struct ledger_worker *worker)
+{
+    return worker->connected && sim->mono_ms - worker->heard_at <=
+                                    (int64_t)sim->plan.limits.silence_ms;
+}
+
+void
+ledger_check_worker(struct sim *sim, uint32_t spec,
+                    const struct ledger_worker *worker)
+{
+    uint32_t method = sim->agents.specs[spec].method;
+    uint32_t offer = offer_for(sim, worker, method);
+    uint32_t all = worker->offer_count;
+    uint32_t limit =
+        ledger_policy_of(sim, spec, sim->gateway.policy_version)->concurrency;
+
+    if (!is_heard(sim, worker) || offer == all) {
+        sim_fail(sim, VIOLATION_CREDIT, "job %u: %s cannot take it", spec,
+                 worker->name);
+    }
+    struct tally tally = count_load(sim, worker, true);
+
+    if (surely_uncounted(sim, worker, all) >= worker->free_total ||
+        surely_uncounted(sim, worker, offer) >= worker->credit[offer]) {
+        sim_fail(sim, VIOLATION_CREDIT, "job %u: %s gave no credit", spec,
+                 worker->name);
+    }
+    if (tally.total >= worker->concurrency ||
+        tally.of_offer[offer] >= worker->offers[offer].count ||
+        (limit > 0 && tally.of_method[method] >= limit) ||
+        tally.all >= sim->plan.limits.attempts_max) {
+        tell_ghosts(sim);
+        sim_fail(sim, VIOLATION_CONCURRENCY,
+                 "job %u: %u (%u of the offer) on %s, %u of the method run "
+                 "already",
+                 spec, tally.total, tally.of_offer[offer], worker->name,
+                 tally.of_method[method]);
+    }
+    if (tally.solo || (sim->ledger.jobs[spec].suspect && tally.total > 0)) {
+        sim_fail(sim, VIOLATION_CONCURRENCY,
+                 "job %u: a suspect is not alone on %s", spec, worker->name);
+    }
+}
+
+/* ---- Too little -------------------------------------------------------- */
+
+static bool
+waits(const struct sim *sim, const struct ledger_job *job)
+{
+    return (job->state == JOB_READY || job->state == JOB_SCHEDULED ||
+            job->state == JOB_BACKOFF) &&
+           job->due_at <= sim->mono_ms;
+}
+
+/* True when suspects are about: they reserve workers, which is not followed. */
+static bool
+has_suspects(const struct sim *sim)
+{
+    for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
+        if (sim->ledger.ghosts[i].token.fence != 0 &&
+            sim->ledger.ghosts[i].solo) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+
+        if (job->state != JOB_NONE && job->final_seq == 0 && job->suspect) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What one worker can take for certain, as a bit for each method. */
+static uint32_t
+methods_free_on(const struct sim *sim, const struct ledger_worker *worker)
+{
+    struct tally tally = count_load(sim, worker, false);
+    uint32_t uncounted[SIM_OFFERS_MAX + 1] = {0};
+    uint32_t methods = 0;
+
+    for (uint32_t i = 0; i < worker->uncounted; i++) {
+        uncounted[offer_for(sim, worker, worker->uncounted_of[i].method)]++;
+    }
+    if (worker->uncounted >= worker->free_total ||
+        tally.total >= worker->concurrency ||
+        tally.all >= sim->plan.limits.attempts_max) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < sim->plan.methods; i++) {
+        uint32_t offer = offer_for(sim, worker, i);
+
+        if (offer != worker->offer_count &&
+            uncounted[offer] < worker->credit[offer] &&
+            tally.of_offer[offer] < worker->offers[offer].count) {
+            methods |= 1u << i;
+        }
+    }
+    return methods;
+}
+
+void
+ledger_check_idle(struct sim *sim)
+{
+    struct tally tally = count_load(sim, &sim->ledger.workers[0], false);
+    uint32_t methods = 0;
+    const char *who[PLAN_METHODS_MAX] = {NULL};
+
+    if (sim->gateway.draining || has_suspects(sim)) {
+        return;
+    }
+    for (uint32_t i = 0; i < sim->ledger.worker_count; i++) {
+        const struct ledger_worker *worker = &sim->ledger.workers[i];
+
+        if (is_heard(sim, worker) && sim->mono_ms - worker->heard_at <
+                                         (int64_t)sim->plan.limits.silence_ms) {
+            uint32_t free = methods_free_on(sim, worker);
+
+            methods |= free;
+            for (uint32_t k = 0; k < sim->plan.methods; k++) {
+                who[k] = (free >> k & 1) != 0 ? worker->name : who[k];
+            }
+        }
+    }
+    for (uint32_t i = 0; methods != 0 && i < sim->agents.spec_count; i++) {
+        uint32_t method = sim->agents.specs[i].method;
+        uint32_t limit =
+            ledger_policy_of(sim, i, sim->gateway.policy_version)->concurrency;
+
+        if (waits(sim, &sim->ledger.jobs[i]) && (methods >> method & 1) != 0 &&
+            (limit == 0 || tally.of_method[method] < limit)) {
+            tell_ghosts(sim);
+            sim_fail(sim, VIOLATION_STUCK, "job %u waits, and %s could take it",
+                     i, who[method]);
+        }
+    }
+}
