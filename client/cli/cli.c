@@ -185,7 +185,8 @@ cli_fail(struct cli *cli)
     }
     text_addf(&cli->note, "redial %s: ", hint.verb);
     text_paint(&cli->note, PAINT_RED, redial_status_name(cli->error.status));
-    if (cli->error.reason[0] != '\0') {
+    if (cli->error.reason[0] != '\0' &&
+        strcmp(cli->error.reason, redial_status_name(cli->error.status)) != 0) {
         text_add(&cli->note, " ");
         text_add_foreign(&cli->note, cli->error.reason, 0);
     }

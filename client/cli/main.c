@@ -6,6 +6,9 @@
 #include "client/cli/cli.h"
 #include "client/cli/help.h"
 #include "client/cli/verb.h"
+#include <redial/version.h>
+
+#include <string.h>
 
 static enum exit_code
 print_help(const struct verb *verb)
@@ -51,7 +54,10 @@ main(int argc, char *argv[])
     bool is_good = args_parse(&args, argc, argv);
     enum exit_code code;
 
-    if (!is_good) {
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        (void)printf("redial %s\n", redial_version());
+        code = EXIT_DONE;
+    } else if (!is_good) {
         code = refuse(&args);
     } else if (args_has(&args, OPTION_HELP)) {
         code = print_help(args.verb);
