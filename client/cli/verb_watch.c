@@ -10,6 +10,7 @@
 #include "client/cli/stream.h"
 #include "client/cli/verb.h"
 #include "client/cli/view.h"
+#include "proto/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #define TICK_MS  500 /* times on a terminal go on meanwhile */
 
 struct watched {
-    char *id;
+    char id[WIRE_NAME_BYTES_MAX + 1];
     bool is_stale;
     struct redial_i_response response; /* of Get; zero before the first */
 };
@@ -61,10 +62,9 @@ note_job(struct watching *watching, const char *id)
         watching->left_out++;
         return;
     }
-    job = &watching->jobs[watching->count];
-    job->id = strdup(id);
+    job = &watching->jobs[watching->count++];
+    (void)snprintf(job->id, sizeof(job->id), "%s", id);
     job->is_stale = true;
-    watching->count += job->id != NULL ? 1 : 0;
 }
 
 static enum redial_status
@@ -292,7 +292,7 @@ verb_watch(struct cli *cli)
         .stream = {.cli = cli, .take = take_event},
         .draws = cli->out_is_terminal && !args_has(cli->args, OPTION_JSON),
     };
-    enum exit_code code = EXIT_INTERNAL;
+    enum exit_code code;
 
     redial__v1__watch_filter__init(&watching.filter);
     watching.filter.correlation_id = (char *)(uintptr_t)cli->args->words[0];
@@ -301,9 +301,10 @@ verb_watch(struct cli *cli)
     watching.stream.filter = &watching.filter;
     watching.stream.ctx = &watching;
     watching.jobs = calloc(JOBS_MAX, sizeof(*watching.jobs));
-    if (watching.jobs != NULL) {
-        code = run(&watching);
+    if (watching.jobs == NULL) {
+        return EXIT_INTERNAL;
     }
+    code = run(&watching);
     if (watching.left_out > 0) {
         text_addf(&cli->note,
                   "redial watch: more than %d jobs: not all of "
@@ -313,7 +314,6 @@ verb_watch(struct cli *cli)
     }
     for (size_t i = 0; i < watching.count; i++) {
         redial_i_response_fini(&watching.jobs[i].response);
-        free(watching.jobs[i].id);
     }
     free(watching.jobs);
     stream_fini(&watching.stream);
