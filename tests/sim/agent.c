@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ASKS_MAX = 15 };
+enum { ASKS_MAX = 30 };
 
 static const struct hash_key spec_key = {{11, 12}};
 

@@ -36,6 +36,7 @@ chaos_plan(struct sim *sim)
     plan_some(sim, FAULT_WALL_FORWARD, 0, 2);
     plan_some(sim, FAULT_WALL_BACK, 0, 2);
     plan_some(sim, FAULT_TRIM, 0, 8);
+    plan_some(sim, FAULT_DEGRADED, 0, 2);
 }
 
 void
@@ -60,6 +61,8 @@ chaos_strike(struct sim *sim, uint32_t index)
         gateway_reload(sim);
     } else if (chaos->fault == FAULT_TRIM) {
         gateway_trim(sim);
+    } else if (chaos->fault == FAULT_DEGRADED) {
+        gateway_degrade(sim);
     } else {
         sim_count_fault(sim, chaos->fault);
         sim->wall_ms += (chaos->fault == FAULT_WALL_FORWARD ? 1 : -1) *

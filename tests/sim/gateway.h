@@ -92,6 +92,10 @@ gateway_stop(struct sim *sim);
 void
 gateway_reload(struct sim *sim);
 
+/* Notes events of the gateway itself, as for a full disk. */
+void
+gateway_degrade(struct sim *sim);
+
 /* Forgets some finished jobs and their keys. */
 void
 gateway_trim(struct sim *sim);

@@ -345,6 +345,24 @@ gateway_reload(struct sim *sim)
     gateway_schedule(sim);
 }
 
+void
+gateway_degrade(struct sim *sim)
+{
+    struct engine_input note = {.type = ENGINE_GATEWAY};
+
+    if (!sim->gateway.up) {
+        return;
+    }
+    sim_count_fault(sim, FAULT_DEGRADED);
+    note.gateway.type = EVENT_GATEWAY_DEGRADED;
+    note.gateway.text = plan_text("the disk is full");
+    gateway_step(sim, &note, NULL);
+    note.gateway.type = EVENT_GATEWAY_RECOVERED;
+    gateway_step(sim, &note, NULL);
+    gateway_close_group(sim);
+    gateway_schedule(sim);
+}
+
 /* Everything about the job is on disk, and nobody can ask for it again. */
 static bool
 may_be_trimmed(const struct sim *sim, uint32_t index)

@@ -242,6 +242,10 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
 void
 ledger_heard(struct sim *sim, const struct engine_result *result);
 
+/* True when a connected worker has this id. */
+bool
+ledger_knows_worker(struct sim *sim, uint64_t id);
+
 /* The incarnation with this name, or NULL. */
 struct ledger_worker *
 ledger_worker_named(struct sim *sim, struct text name);
@@ -268,9 +272,10 @@ ledger_count_anew(struct sim *sim, struct ledger_worker *worker);
 void
 ledger_ghost(struct sim *sim, uint32_t spec);
 
-/* Its end is confirmed. */
+/* Its end is confirmed, by `worker` if it is not NULL: others do not count. */
 void
-ledger_lay_ghost(struct sim *sim, const struct engine_token *token);
+ledger_lay_ghost(struct sim *sim, const struct ledger_worker *worker,
+                 const struct engine_token *token);
 
 /* The worker says Hello again: its ghosts may be gone, or not. */
 void

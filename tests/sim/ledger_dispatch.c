@@ -66,12 +66,14 @@ ledger_ghost(struct sim *sim, uint32_t spec)
 }
 
 void
-ledger_lay_ghost(struct sim *sim, const struct engine_token *token)
+ledger_lay_ghost(struct sim *sim, const struct ledger_worker *worker,
+                 const struct engine_token *token)
 {
     for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
         struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
 
-        if (memcmp(&ghost->token, token, sizeof(*token)) == 0) {
+        if (memcmp(&ghost->token, token, sizeof(*token)) == 0 &&
+            (worker == NULL || worker == &sim->ledger.workers[ghost->worker])) {
             ghost->token.fence = 0;
         }
     }
@@ -362,6 +364,16 @@ methods_free_on(const struct sim *sim, const struct ledger_worker *worker)
     return methods;
 }
 
+/* The policy lets one more of the job's method run. */
+static bool
+is_below_limit(const struct sim *sim, uint32_t spec, uint32_t running)
+{
+    uint32_t limit =
+        ledger_policy_of(sim, spec, sim->gateway.policy_version)->concurrency;
+
+    return limit == 0 || running < limit;
+}
+
 void
 ledger_check_idle(struct sim *sim)
 {
@@ -387,11 +399,9 @@ ledger_check_idle(struct sim *sim)
     }
     for (uint32_t i = 0; methods != 0 && i < sim->agents.spec_count; i++) {
         uint32_t method = sim->agents.specs[i].method;
-        uint32_t limit =
-            ledger_policy_of(sim, i, sim->gateway.policy_version)->concurrency;
 
-        if (waits(sim, &sim->ledger.jobs[i]) && (methods >> method & 1) != 0 &&
-            (limit == 0 || tally.of_method[method] < limit)) {
+        if ((methods >> method & 1) != 0 && waits(sim, &sim->ledger.jobs[i]) &&
+            is_below_limit(sim, i, tally.of_method[method])) {
             tell_ghosts(sim);
             sim_fail(sim, VIOLATION_STUCK, "job %u waits, and %s could take it",
                      i, who[method]);

@@ -20,6 +20,12 @@ by_id(struct sim *sim, uint64_t id)
     return NULL;
 }
 
+bool
+ledger_knows_worker(struct sim *sim, uint64_t id)
+{
+    return by_id(sim, id) != NULL;
+}
+
 struct ledger_worker *
 ledger_worker_named(struct sim *sim, struct text name)
 {
@@ -192,7 +198,7 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
             acknowledge(sim, by_id(sim, id), &input->report.token);
         }
         if (input->report.kind != REPORT_PROGRESS) {
-            ledger_lay_ghost(sim, &input->report.token);
+            ledger_lay_ghost(sim, by_id(sim, id), &input->report.token);
         }
         break;
     case ENGINE_HEARTBEAT:
@@ -202,7 +208,7 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
         hear_gone(sim, input->gone.worker, input->gone.how);
         break;
     case ENGINE_UNSENT:
-        ledger_lay_ghost(sim, &input->unsent);
+        ledger_lay_ghost(sim, NULL, &input->unsent);
         break;
     case ENGINE_SUBMIT:
     case ENGINE_CANCEL:

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SEEDS_MAX = 20 };
+enum { SEEDS_MAX = 40 };
 
 struct planted {
     enum plant plant;
@@ -50,21 +50,25 @@ run_planted(uint64_t seed, enum plant plant)
                              : VIOLATION_ABORT;
 }
 
+/* Other promises may notice first; the one that is meant must notice too. */
 static bool
 is_caught(const struct planted *row, unsigned number)
 {
+    unsigned others = 0;
+
     for (uint64_t seed = 1; seed <= SEEDS_MAX; seed++) {
         enum violation found = run_planted(seed, row->plant);
 
-        if (found == VIOLATION_NONE) {
-            continue;
+        if (found == row->expected) {
+            printf("ok %u - %s is caught (seed %" PRIu64
+                   ", %s; %u seeds by other promises)\n",
+                   number, row->sentence, seed, violation_name(found), others);
+            return true;
         }
-        printf("%s %u - %s is caught (seed %" PRIu64 ", %s)\n",
-               found == row->expected ? "ok" : "not ok", number, row->sentence,
-               seed, violation_name(found));
-        return found == row->expected;
+        others += found != VIOLATION_NONE;
     }
-    printf("not ok %u - %s is not caught\n", number, row->sentence);
+    printf("not ok %u - %s is not caught as %s in %d seeds\n", number,
+           row->sentence, violation_name(row->expected), SEEDS_MAX);
     return false;
 }
 

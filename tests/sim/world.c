@@ -261,25 +261,38 @@ all_is_done(const struct sim *sim)
            workers_are_idle(sim) && gateway_is_idle(sim);
 }
 
-/* Nothing goes wrong any more: everything that was accepted must end. */
 static void
-heal(struct sim *sim)
+live_until_done(struct sim *sim)
 {
     int64_t until = sim->mono_ms + quiet_ms_max;
     uint64_t events = 0;
 
-    sim->healing = true;
-    sim_tell(sim, "all is well from now on");
-    if (sim->gateway.up && sim->gateway.draining) {
-        gateway_stop(sim);
-    }
-    workers_heal(sim);
     while (!all_is_done(sim) || sim->inputs < INPUTS_LEAST) {
         if (!step(sim) || sim->mono_ms > until || ++events > EVENTS_MOST) {
             ledger_check_end(sim);
             sim_fail(sim, VIOLATION_STUCK, "something never ends");
         }
     }
+}
+
+/*
+ * Nothing goes wrong any more, but for one last crash: everything that was
+ * accepted must end, and still be ended after it.
+ */
+static void
+heal(struct sim *sim)
+{
+    sim->healing = true;
+    sim_tell(sim, "all is well from now on");
+    if (sim->gateway.up && sim->gateway.draining) {
+        gateway_stop(sim);
+    }
+    workers_heal(sim);
+    live_until_done(sim);
+    ledger_check_end(sim);
+    gateway_crash(sim);
+    live_until_done(sim);
+    ledger_check_end(sim);
 }
 
 static void
@@ -317,7 +330,6 @@ sim_run(const struct sim_options *options)
     sim_init(sim, options);
     live_through_chaos(sim);
     heal(sim);
-    ledger_check_end(sim);
     count_seed(sim);
     uint64_t digest = hash_64(&digest_key, sim->disk.log.at, sim->disk.log.len);
 
