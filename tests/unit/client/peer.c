@@ -5,7 +5,6 @@
 #include "proto/check.h"
 
 #include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
 #include <nng/supplemental/tls/tls.h>
 
 #include <pthread.h>
@@ -14,29 +13,39 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLOTS     128
 #define NEXT_MS   10000
 #define URL_BYTES 160
+#define CONNS     64
+#define FRAME_MAX (WIRE_FRAME_BYTES_MAX + 64)
 
-enum slot_state { SLOT_RECEIVES, SLOT_HELD, SLOT_SENDS };
-
-struct slot {
+/*
+ * SP spoken by hand over nng's byte streams, like the gateway does: the REP
+ * socket of some releases of nng stops accepting for good when a peer leaves
+ * during the greeting. One thread reads each connection.
+ */
+struct conn {
     struct peer *peer;
-    nng_ctx ctx;
-    nng_aio *aio;
-    enum slot_state state;
+    nng_stream *stream;
+    nng_aio *rx;
+    nng_aio *tx;
+    pthread_t thread;
+    uint64_t serial; /* of all connections of the peer */
 };
 
 struct peer {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* also held while a reply is written */
     pthread_cond_t arrived;
     char directory[64];
     char url[URL_BYTES];
+    bool is_ipc;
     char *cert_key_file;
-    nng_socket sock;
+    nng_stream_listener *listener;
+    nng_aio *accept;
+    pthread_t thread;
     bool is_running;
-    unsigned generation;
-    struct slot slots[SLOTS];
+    uint64_t conns_made;
+    size_t conn_count;
+    struct conn conns[CONNS];
     struct peer_request *first; /* in the order of arrival */
     pthread_mutex_t handler_lock;
     peer_handler handler;
@@ -74,19 +83,19 @@ request_free(struct peer_request *request)
 
 /* Reads the body of a message; a bad one is a defect of the client. */
 static struct peer_request *
-request_read(struct slot *slot, nng_msg *msg)
+request_read(struct conn *conn, const uint8_t *body, size_t len)
 {
     struct peer_request *request = calloc(1, sizeof(*request));
     const struct wire_bytes *authorization;
     struct wire_error error;
     struct wire_call call;
 
-    WIRE_CHECK(request != NULL);
-    WIRE_CHECK(wire_call_decode(nng_msg_body(msg), nng_msg_len(msg), &call,
-                                &error) == REDIAL_OK);
-    WIRE_CHECK(nng_msg_len(msg) <= WIRE_FRAME_BYTES_MAX);
-    request->peer = slot->peer;
-    request->slot = (size_t)(slot - slot->peer->slots);
+    WIRE_CHECK(request != NULL && len >= 4);
+    WIRE_CHECK(len - 4 <= WIRE_FRAME_BYTES_MAX);
+    request->peer = conn->peer;
+    request->conn = conn->serial;
+    memcpy(request->id, body, 4);
+    WIRE_CHECK(wire_call_decode(body + 4, len - 4, &call, &error) == REDIAL_OK);
     request->timeout_ms = call.timeout_ms;
     request->method = find_method(call.method);
     WIRE_CHECK(request->method != NULL);
@@ -104,57 +113,131 @@ request_read(struct slot *slot, nng_msg *msg)
 }
 
 static void
-slot_received(struct slot *slot)
+request_arrived(struct peer *peer, struct peer_request *request)
 {
-    struct peer *peer = slot->peer;
-    nng_msg *msg = nng_aio_get_msg(slot->aio);
-    struct peer_request *request = request_read(slot, msg);
+    struct peer_request **end = &peer->first;
     bool is_handled = false;
 
-    nng_msg_free(msg);
-    (void)pthread_mutex_lock(&peer->lock);
-    slot->state = SLOT_HELD;
-    request->generation = peer->generation;
-    (void)pthread_mutex_unlock(&peer->lock);
     (void)pthread_mutex_lock(&peer->handler_lock);
     if (peer->handler != NULL) {
         is_handled = peer->handler(peer->handler_ctx, request);
     }
     (void)pthread_mutex_unlock(&peer->handler_lock);
-    if (!is_handled) {
-        struct peer_request **end = &peer->first;
-
-        (void)pthread_mutex_lock(&peer->lock);
-        while (*end != NULL) {
-            end = &(*end)->next;
-        }
-        *end = request;
-        (void)pthread_cond_broadcast(&peer->arrived);
-        (void)pthread_mutex_unlock(&peer->lock);
+    if (is_handled) {
+        return;
     }
+    (void)pthread_mutex_lock(&peer->lock);
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = request;
+    (void)pthread_cond_broadcast(&peer->arrived);
+    (void)pthread_mutex_unlock(&peer->lock);
+}
+
+/* ---- connections ---- */
+
+/* All of it, or false. */
+static bool
+transfer(struct conn *conn, bool is_read, uint8_t *bytes, size_t len)
+{
+    nng_aio *aio = is_read ? conn->rx : conn->tx;
+
+    while (len > 0) {
+        nng_iov iov = {.iov_buf = bytes, .iov_len = len};
+
+        WIRE_CHECK(nng_aio_set_iov(aio, 1, &iov) == 0);
+        if (is_read) {
+            nng_stream_recv(conn->stream, aio);
+        } else {
+            nng_stream_send(conn->stream, aio);
+        }
+        nng_aio_wait(aio);
+        if (nng_aio_result(aio) != 0 || nng_aio_count(aio) == 0) {
+            return false;
+        }
+        bytes += nng_aio_count(aio);
+        len -= nng_aio_count(aio);
+    }
+    return true;
+}
+
+static bool
+read_frame(struct conn *conn, uint8_t *body, size_t *ret_len)
+{
+    uint8_t header[9];
+    size_t skip = conn->peer->is_ipc ? 1 : 0;
+    size_t len = 0;
+
+    if (!transfer(conn, true, header, skip + 8)) {
+        return false;
+    }
+    for (size_t i = 0; i < 8; i++) {
+        len = len << 8 | header[skip + i];
+    }
+    WIRE_CHECK(len <= FRAME_MAX);
+    *ret_len = len;
+    return transfer(conn, true, body, len);
+}
+
+static void *
+run_conn(void *arg)
+{
+    static const uint8_t greeting[8] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};
+    struct conn *conn = arg;
+    uint8_t *body = malloc(FRAME_MAX);
+    uint8_t theirs[8];
+    uint8_t ours[8];
+    size_t len;
+
+    WIRE_CHECK(body != NULL);
+    memcpy(ours, greeting, sizeof(ours));
+    if (transfer(conn, false, ours, 8) && transfer(conn, true, theirs, 8)) {
+        WIRE_CHECK(theirs[5] == 0x30); /* REQ */
+        while (read_frame(conn, body, &len)) {
+            request_arrived(conn->peer, request_read(conn, body, len));
+        }
+    }
+    free(body);
+    return NULL;
 }
 
 static void
-slot_event(void *arg)
+add_conn(struct peer *peer, nng_stream *stream)
 {
-    struct slot *slot = arg;
-    enum slot_state state = slot->state;
-    int result = nng_aio_result(slot->aio);
+    struct conn *conn;
 
-    if (result != 0) {
-        if (state == SLOT_SENDS) {
-            nng_msg_free(nng_aio_get_msg(slot->aio));
-        }
+    (void)pthread_mutex_lock(&peer->lock);
+    WIRE_CHECK(peer->conn_count < CONNS);
+    conn = &peer->conns[peer->conn_count];
+    conn->peer = peer;
+    conn->stream = stream;
+    conn->serial = ++peer->conns_made;
+    WIRE_CHECK(nng_aio_alloc(&conn->rx, NULL, NULL) == 0);
+    WIRE_CHECK(nng_aio_alloc(&conn->tx, NULL, NULL) == 0);
+    WIRE_CHECK(pthread_create(&conn->thread, NULL, run_conn, conn) == 0);
+    peer->conn_count++;
+    (void)pthread_mutex_unlock(&peer->lock);
+}
+
+static void *
+run_accept(void *arg)
+{
+    struct peer *peer = arg;
+
+    for (;;) {
+        int result;
+
+        nng_stream_listener_accept(peer->listener, peer->accept);
+        nng_aio_wait(peer->accept);
+        result = nng_aio_result(peer->accept);
         if (result == NNG_ECLOSED || result == NNG_ECANCELED) {
-            return;
+            return NULL;
+        }
+        if (result == 0) {
+            add_conn(peer, nng_aio_get_output(peer->accept, 0));
         }
     }
-    if (state == SLOT_RECEIVES && result == 0) {
-        slot_received(slot);
-        return;
-    }
-    slot->state = SLOT_RECEIVES;
-    nng_ctx_recv(slot->ctx, slot->aio);
 }
 
 /* ---- life ---- */
@@ -198,75 +281,79 @@ peer_use_tls(struct peer *peer, const char *cert_key_file)
 
 /* Port 0 becomes the real one, also for the next start. */
 static void
-note_port(struct peer *peer, nng_listener listener)
+note_port(struct peer *peer)
 {
     char *zero = strstr(peer->url, ":0");
     int port;
 
     if (zero != NULL && zero[2] == '\0') {
-        WIRE_CHECK(
-            nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0);
+        WIRE_CHECK(nng_stream_listener_get_int(
+                       peer->listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0);
         (void)snprintf(zero, 8, ":%d", port);
     }
 }
 
 static void
-listen_at(struct peer *peer)
+set_tls(struct peer *peer)
 {
-    nng_listener listener;
+    nng_tls_config *tls;
 
-    WIRE_CHECK(nng_listener_create(&listener, peer->sock, peer->url) == 0);
-    if (peer->cert_key_file != NULL) {
-        nng_tls_config *tls;
-
-        WIRE_CHECK(nng_tls_config_alloc(&tls, NNG_TLS_MODE_SERVER) == 0);
-        WIRE_CHECK(
-            nng_tls_config_cert_key_file(tls, peer->cert_key_file, NULL) == 0);
-        WIRE_CHECK(nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls) ==
-                   0);
-        nng_tls_config_free(tls);
-    }
-    WIRE_CHECK(nng_listener_start(listener, 0) == 0);
-    note_port(peer, listener);
+    WIRE_CHECK(nng_tls_config_alloc(&tls, NNG_TLS_MODE_SERVER) == 0);
+    WIRE_CHECK(nng_tls_config_cert_key_file(tls, peer->cert_key_file, NULL) ==
+               0);
+    WIRE_CHECK(nng_stream_listener_set_ptr(peer->listener, NNG_OPT_TLS_CONFIG,
+                                           tls) == 0);
+    nng_tls_config_free(tls);
 }
 
 void
 peer_start(struct peer *peer)
 {
     WIRE_CHECK(!peer->is_running);
-    WIRE_CHECK(nng_rep0_open(&peer->sock) == 0);
-    WIRE_CHECK(nng_socket_set_size(peer->sock, NNG_OPT_RECVMAXSZ, 0) == 0);
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *slot = &peer->slots[i];
-
-        slot->peer = peer;
-        slot->state = SLOT_RECEIVES;
-        WIRE_CHECK(nng_ctx_open(&slot->ctx, peer->sock) == 0);
-        WIRE_CHECK(nng_aio_alloc(&slot->aio, slot_event, slot) == 0);
-        nng_ctx_recv(slot->ctx, slot->aio);
+    peer->is_ipc = strncmp(peer->url, "ipc:", 4) == 0;
+    WIRE_CHECK(nng_stream_listener_alloc(&peer->listener, peer->url) == 0);
+    if (peer->cert_key_file != NULL) {
+        set_tls(peer);
     }
+    WIRE_CHECK(nng_aio_alloc(&peer->accept, NULL, NULL) == 0);
+    WIRE_CHECK(nng_stream_listener_listen(peer->listener) == 0);
+    note_port(peer);
     peer->is_running = true;
-    listen_at(peer);
+    WIRE_CHECK(pthread_create(&peer->thread, NULL, run_accept, peer) == 0);
+}
+
+static void
+close_conn(struct conn *conn)
+{
+    nng_stream_close(conn->stream);
+    nng_aio_stop(conn->rx);
+    WIRE_CHECK(pthread_join(conn->thread, NULL) == 0);
+    nng_aio_stop(conn->tx);
+    nng_stream_free(conn->stream);
+    nng_aio_free(conn->rx);
+    nng_aio_free(conn->tx);
 }
 
 void
 peer_stop(struct peer *peer)
 {
     struct peer_request *request;
+    size_t count;
 
     if (!peer->is_running) {
         return;
     }
+    nng_stream_listener_close(peer->listener);
+    WIRE_CHECK(pthread_join(peer->thread, NULL) == 0);
+    nng_stream_listener_free(peer->listener);
+    nng_aio_free(peer->accept);
     (void)pthread_mutex_lock(&peer->lock);
-    peer->generation++;
     peer->is_running = false;
+    count = peer->conn_count;
+    peer->conn_count = 0; /* nobody writes to them any more */
     (void)pthread_mutex_unlock(&peer->lock);
-    for (size_t i = 0; i < SLOTS; i++) {
-        nng_aio_stop(peer->slots[i].aio);
-    }
-    (void)nng_close(peer->sock);
-    for (size_t i = 0; i < SLOTS; i++) {
-        nng_aio_free(peer->slots[i].aio);
+    for (size_t i = 0; i < count; i++) {
+        close_conn(&peer->conns[i]);
     }
     while ((request = peer->first) != NULL) {
         peer->first = request->next;
@@ -344,24 +431,37 @@ peer_has(struct peer *peer, const char *method)
     return has;
 }
 
+/* The whole frame at once: one write. */
+static void
+write_reply(struct conn *conn, const struct peer_request *request,
+            const struct wire_reply *reply, const ProtobufCMessage *message)
+{
+    size_t skip = conn->peer->is_ipc ? 1 : 0;
+    size_t len = 4 + wire_reply_size(reply);
+    uint8_t *frame = malloc(skip + 8 + len);
+
+    WIRE_CHECK(frame != NULL);
+    frame[0] = 1;
+    for (size_t i = 0; i < 8; i++) {
+        frame[skip + i] = (uint8_t)(len >> (8 * (7 - i)));
+    }
+    memcpy(frame + skip + 8, request->id, 4);
+    wire_reply_encode(reply, message, frame + skip + 12);
+    (void)transfer(conn, false, frame, skip + 8 + len);
+    free(frame);
+}
+
 static void
 send_reply(struct peer_request *request, struct wire_reply *reply,
            const ProtobufCMessage *message)
 {
     struct peer *peer = request->peer;
-    struct slot *slot = &peer->slots[request->slot];
-    bool is_current;
-    nng_msg *msg;
 
     (void)pthread_mutex_lock(&peer->lock);
-    is_current = peer->is_running && peer->generation == request->generation;
-    if (is_current) {
-        WIRE_CHECK(slot->state == SLOT_HELD);
-        WIRE_CHECK(nng_msg_alloc(&msg, wire_reply_size(reply)) == 0);
-        wire_reply_encode(reply, message, nng_msg_body(msg));
-        slot->state = SLOT_SENDS;
-        nng_aio_set_msg(slot->aio, msg);
-        nng_ctx_send(slot->ctx, slot->aio);
+    for (size_t i = 0; i < peer->conn_count; i++) {
+        if (peer->conns[i].serial == request->conn) {
+            write_reply(&peer->conns[i], request, reply, message);
+        }
     }
     (void)pthread_mutex_unlock(&peer->lock);
     request_free(request);

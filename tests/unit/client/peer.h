@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A gateway played by the test: an SP REP socket that speaks the wire messages.
+ * A gateway played by the test: it speaks SP REP and the wire messages.
  *
  * The test takes requests one by one and answers them as it likes, or gives a
- * function that answers all of a method at once, on a thread of nng. A peer can
- * be stopped (which cuts its connections) and started again at its address.
+ * function that answers all of a method at once, on a thread of its own. A peer
+ * can be stopped (which cuts its connections) and started again at its address.
  *
  * Waiting always ends: peer_next() gives up after 10 s, and the test fails.
  */
@@ -21,8 +21,8 @@ struct peer;
 
 struct peer_request {
     struct peer *peer;
-    size_t slot;
-    unsigned generation;
+    uint64_t conn; /* serial number of the connection */
+    uint8_t id[4]; /* of SP */
     const ProtobufCMethodDescriptor *method;
     uint32_t timeout_ms;
     char authorization[64];
@@ -79,8 +79,8 @@ void
 peer_drop(struct peer_request *request);
 
 /*
- * Called for each request that arrives, on a thread of nng, before peer_next()
- * sees it. True: it was answered (or kept). One request at a time.
+ * Called for each request that arrives, on a thread of its own, before
+ * peer_next() sees it. True: it was answered (or kept). One request at a time.
  */
 typedef bool (*peer_handler)(void *ctx, struct peer_request *request);
 
