@@ -236,7 +236,6 @@ start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
     command->timeout_ms = attempt->timeout_ms;
     command->remaining_ms = remaining_ms;
     command->charged_before = job->attempts_charged;
-    job->settled = false;
     job->lost_fence = 0;
     attempt->solo = solo;
     worker->solo = solo;

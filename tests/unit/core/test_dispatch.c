@@ -162,8 +162,8 @@ static void
 both_shares_hold_at_once(void **state)
 {
     (void)state;
-    make_retries(6);
     rig.submit.priority = 9;
+    make_retries(6);
     for (uint32_t n = 1; n <= 38; n++) {
         rig_submit(n);
     }
@@ -179,7 +179,7 @@ both_shares_hold_at_once(void **state)
         uint32_t kind = number_of(rig_token(i)) / 100;
 
         since_retry = kind == 1 ? 0 : since_retry + 1;
-        since_lower = kind == 0 ? since_lower + 1 : 0;
+        since_lower = kind == 2 ? 0 : since_lower + 1;
         assert_true(since_retry < 8);
         assert_true(since_lower < 8);
     }
@@ -254,20 +254,6 @@ a_report_is_no_acknowledgement_of_credit(void **state)
     assert_int_equal(rig.assigned_count, 1);
 }
 
-static void
-no_worker_gets_more_than_its_concurrency(void **state)
-{
-    (void)state;
-    uint64_t worker = join(2);
-
-    for (uint32_t n = 1; n <= 5; n++) {
-        rig_submit(n);
-    }
-    rig_seen();
-    rig_poll_acks(worker, 100, NULL, 0);
-    assert_int_equal(rig.assigned_count, 2);
-}
-
 static uint64_t
 hello_offers(const char *instance, const struct engine_slots *slots,
              size_t count)
@@ -305,6 +291,21 @@ submit_to(const char *method, uint32_t n)
 {
     rig.submit.method = text(method);
     rig_submit(n);
+}
+
+static void
+no_worker_gets_more_than_its_concurrency(void **state)
+{
+    (void)state;
+    struct engine_slots slots = {.service = text("s"), .method = text("m")};
+    uint64_t worker = hello_offers("1", &slots, 1);
+
+    for (uint32_t n = 1; n <= 15; n++) {
+        rig_submit(n);
+    }
+    rig_seen();
+    rig_poll_acks(worker, 100, NULL, 0);
+    assert_int_equal(rig.assigned_count, 10);
 }
 
 static void
@@ -597,6 +598,95 @@ figures_are_exact(void **state)
     assert_int_equal(stats.oldest_ready_ms, 0);
 }
 
+static void
+methods_share_the_workers_total(void **state)
+{
+    (void)state;
+    struct engine_slots slots[2] = {
+        {.service = text("s"), .method = text("a"), .count = 5},
+        {.service = text("s"), .method = text("b"), .count = 5},
+    };
+    uint64_t worker = hello_offers("1", slots, 2);
+
+    for (uint32_t n = 1; n <= 5; n++) {
+        submit_to("a", n);
+        submit_to("b", 100 + n);
+    }
+    rig_seen();
+    poll_credits(worker, 3, slots, 2);
+    assert_int_equal(rig.assigned_count, 3);
+}
+
+static void
+a_retry_prefers_even_a_busier_worker(void **state)
+{
+    (void)state;
+    uint64_t first = rig_hello("w", "1", 4);
+
+    rig_poll(first, 4);
+    rig_submit(1);
+    rig_poll(first, 0);
+    uint64_t second = rig_hello("w", "2", 4);
+
+    rig_poll(second, 4);
+    rig_submit(2);
+    rig_submit(3);
+    rig_poll(first, 3);
+    /* It never started: that does not count against the worker. */
+    rig_report_kind(first, rig_token_of(1), REPORT_NOT_STARTED);
+    assert_int_equal(rig.assigned_count, 4);
+    assert_int_equal(rig.assigned[3].worker, second);
+}
+
+static void
+equal_workers_take_turns(void **state)
+{
+    (void)state;
+    uint64_t workers[20];
+    char instance[8];
+
+    rig.limits.workers_max = 20;
+    rig_restart_empty();
+    for (uint32_t i = 0; i < 20; i++) {
+        snprintf(instance, sizeof(instance), "%u", i);
+        workers[i] = rig_hello("w", instance, 4);
+        rig_poll(workers[i], 4);
+    }
+    rig_seen();
+    for (uint32_t n = 0; n < 20; n++) {
+        rig_submit(n + 1);
+        rig_succeed(rig.assigned[n].worker, rig_token(n));
+        for (uint32_t i = 0; i < n; i++) {
+            assert_int_not_equal(rig.assigned[i].worker,
+                                 rig.assigned[n].worker);
+        }
+    }
+}
+
+static void
+a_new_set_replaces_the_old_one(void **state)
+{
+    (void)state;
+    struct method_policy row = rig.policy.fallback;
+    struct policy_set next = rig.policy;
+    uint64_t worker = join(1);
+
+    rig_poll(worker, 1);
+    rig_submit(1);
+    row.service = text("s");
+    row.method = text("m");
+    row.retry.max_attempts = 1;
+    next.methods = &row;
+    next.method_count = 1;
+    next.version = 8;
+    rig_step(&(struct engine_input){.type = ENGINE_POLICY, .policy = &next});
+    assert_int_equal(rig_view(1).max_attempts, 1);
+    rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
+    assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
+                     RULE_ATTEMPTS_EXHAUSTED);
+    rig_use_policy();
+}
+
 int
 main(void)
 {
@@ -624,6 +714,10 @@ main(void)
         rig_test(pushback_zero_goes_again_in_the_same_step),
         rig_test(the_policy_in_force_decides),
         rig_test(figures_are_exact),
+        rig_test(methods_share_the_workers_total),
+        rig_test(a_retry_prefers_even_a_busier_worker),
+        rig_test(equal_workers_take_turns),
+        rig_test(a_new_set_replaces_the_old_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

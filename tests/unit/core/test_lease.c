@@ -388,6 +388,22 @@ long_words_are_cut_in_the_state_but_not_in_the_record(void **state)
     rig_assert_text(rig_view(1).last_reason, "DOWN");
 }
 
+static void
+a_worker_that_is_heard_just_before_the_tick_is_awake(void **state)
+{
+    (void)state;
+    worker = rig_hello("w", "1", 2);
+    rig_poll(worker, 2);
+    rig_seen();
+    rig.now.mono.ms += 6000;
+    rig_submit(1);
+    rig_expect("job.accepted");
+    rig_heartbeat(worker);
+    rig_expect("attempt.started");
+    rig_tick();
+    rig_expect("");
+}
+
 int
 main(void)
 {
@@ -413,6 +429,7 @@ main(void)
         rig_test(failures_carry_their_result_and_words),
         rig_test(a_code_outside_the_seventeen_is_never_retried),
         rig_test(long_words_are_cut_in_the_state_but_not_in_the_record),
+        rig_test(a_worker_that_is_heard_just_before_the_tick_is_awake),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

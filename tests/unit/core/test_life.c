@@ -70,6 +70,44 @@ a_job_without_a_worker_waits(void **state)
     rig_expect("attempt.started");
 }
 
+static void
+records_say_how_long_the_job_is_there(void **state)
+{
+    (void)state;
+    rig_submit(1);
+    assert_int_equal(rig_record(EVENT_JOB_ACCEPTED)->since_accepted_ms, 0);
+    rig_advance(250);
+    uint64_t worker = rig_hello("w", "1", 1);
+
+    rig_poll(worker, 1);
+    const struct record *started = rig_record(EVENT_ATTEMPT_STARTED);
+
+    assert_int_equal(started->since_accepted_ms, 250);
+    assert_int_equal(started->wall_ms, rig.now.wall.ms);
+    assert_int_equal(started->job_seq, 2);
+    assert_int_equal(started->prev_seq, 1);
+    assert_int_equal(started->fence, started->seq);
+    assert_int_equal(started->lease_ms, 10000);
+    assert_int_equal(started->timeout_ms, 600000);
+    rig_assert_text(started->worker, "w/1");
+}
+
+static void
+a_job_that_was_refused_keeps_its_turn(void **state)
+{
+    (void)state;
+    rig_submit(1);
+    rig_submit(2);
+    uint64_t worker = rig_hello("w", "1", 1);
+
+    rig_poll(worker, 1);
+    rig_poll(worker, 0);
+    rig_report_kind(worker, rig_token_of(1), REPORT_NOT_STARTED);
+    rig_poll_acks(worker, 1, NULL, 0);
+    assert_int_equal(rig_view(1).state, JOB_RUNNING);
+    assert_int_equal(rig_view(2).state, JOB_READY);
+}
+
 int
 main(void)
 {
@@ -77,6 +115,8 @@ main(void)
         rig_test(a_job_that_succeeds_takes_four_records),
         rig_test(a_failure_that_the_policy_lists_is_tried_again),
         rig_test(a_job_without_a_worker_waits),
+        rig_test(records_say_how_long_the_job_is_there),
+        rig_test(a_job_that_was_refused_keeps_its_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,61 @@ a_reserved_worker_that_falls_silent_is_given_up(void **state)
     assert_int_equal(rig_view(3 - suspect).state, JOB_RUNNING);
 }
 
+/* Two busy workers with one place free each; one of them is reserved. */
+static uint64_t
+reserve_one_of_two(void)
+{
+    start_suspects();
+    worker = rig_hello("w", "2", 2);
+    rig_submit(3);
+    rig_poll(worker, 2);
+    rig_poll(worker, 1);
+    uint64_t other = rig_hello("w", "3", 2);
+
+    rig_poll(other, 1);
+    rig_submit(4);
+    rig_poll(other, 1);
+    rig_advance(1000);
+    /* An ordinary job shows which of them is still open. */
+    rig_submit(5);
+    assert_int_equal(rig_view(5).state, JOB_RUNNING);
+    bool first_is_open = rig.assigned[rig.assigned_count - 1].worker == worker;
+    uint64_t open = first_is_open ? worker : other;
+
+    worker = first_is_open ? other : worker;
+    rig_succeed(open, rig_token_of(5));
+    rig_poll(open, 1);
+    return open;
+}
+
+static void
+a_silent_reservation_goes_to_another(void **state)
+{
+    (void)state;
+    uint64_t open = reserve_one_of_two();
+
+    rig_advance(5000);
+    rig_heartbeat(open);
+    rig_advance(1000);
+    rig_submit(6);
+    assert_int_equal(rig_view(6).state, JOB_READY);
+}
+
+static void
+a_lost_reservation_goes_to_another(void **state)
+{
+    (void)state;
+    uint64_t open = reserve_one_of_two();
+
+    rig_poll(worker, 0);
+    rig_gone(worker, ENGINE_GONE_DROPPED);
+    rig_succeed(open, rig_token_of(3));
+    rig_succeed(open, rig_token_of(4));
+    rig_poll(open, 2);
+    assert_true(rig_view(1).state == JOB_RUNNING ||
+                rig_view(2).state == JOB_RUNNING);
+}
+
 int
 main(void)
 {
@@ -294,6 +349,8 @@ main(void)
         rig_test(an_ordinary_job_passes_a_suspect_that_waits),
         rig_test(a_job_that_comes_while_only_suspects_wait_is_not_forgotten),
         rig_test(a_reserved_worker_that_falls_silent_is_given_up),
+        rig_test(a_silent_reservation_goes_to_another),
+        rig_test(a_lost_reservation_goes_to_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

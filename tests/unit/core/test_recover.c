@@ -100,9 +100,10 @@ a_wall_clock_that_went_back_means_that_no_time_passed(void **state)
     rig_submit(1);
     rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
     rig_advance(400);
+    rig_submit(2); /* the last record: 400 ms have passed until then */
     rig.now.wall.ms -= 86400000;
     rig_restart();
-    rig_advance(999);
+    rig_advance(599);
     assert_int_equal(rig_view(1).shown, JOB_BACKOFF);
     rig_advance(1);
     assert_int_equal(rig_view(1).shown, JOB_READY);
@@ -537,6 +538,38 @@ states_and_moves_have_names(void **state)
         ENGINE_NO_SLOT);
 }
 
+static void
+a_running_row_without_a_worker_is_refused(void **state)
+{
+    (void)state;
+    uint8_t row[ENGINE_EXPORT_MAX];
+    size_t len = make_row(row);
+    static const uint8_t name[] = {3, 'w', '/', '1'};
+    size_t at = len - sizeof(name);
+
+    while (memcmp(row + at, name, sizeof(name)) != 0) {
+        at--;
+    }
+    row[at] = 0;
+    memmove(row + at + 1, row + at + 4, len - at - 4);
+    struct engine *engine = empty_engine();
+
+    assert_false(engine_load_job(engine, row, len - 3));
+    free(engine);
+}
+
+static void
+a_lower_limit_than_what_lives_refuses_new_payloads(void **state)
+{
+    (void)state;
+    rig.submit.payload_bytes = 1000;
+    rig_submit(1);
+    rig.limits.payload_bytes_max = 500;
+    rig_restart();
+    rig.submit.payload_bytes = 1;
+    assert_string_equal(rig_submit(2)->reason, "PAYLOAD_BYTES_FULL");
+}
+
 int
 main(void)
 {
@@ -559,6 +592,8 @@ main(void)
         rig_test(slots_are_below_the_limit_after_recovery),
         rig_test(different_states_have_different_hashes),
         rig_test(states_and_moves_have_names),
+        rig_test(a_running_row_without_a_worker_is_refused),
+        rig_test(a_lower_limit_than_what_lives_refuses_new_payloads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -446,6 +446,26 @@ a_hello_with_too_many_methods_changes_nothing(void **state)
     assert_int_equal(rig.out.result.status, REDIAL_RESOURCE_EXHAUSTED);
 }
 
+static void
+exhaustion_shows_the_last_real_failure(void **state)
+{
+    (void)state;
+    rig_fallback()->retry.free_attempts_max = 1;
+    worker = rig_hello("w", "1", 1);
+    rig_poll(worker, 1);
+    rig_submit(1);
+    rig.report.text = (struct text){.at = "no route", .len = 8};
+    rig_fail(worker, rig_token_of(1), REDIAL_ABORTED, "ROUTE");
+    rig_advance(1000);
+    rig_report_kind(worker, rig_token_of(1), REPORT_NOT_STARTED);
+    const struct record *failed = rig_record(EVENT_JOB_FAILED);
+
+    assert_int_equal(failed->decision.rule, RULE_FREE_EXHAUSTED);
+    assert_int_equal(failed->code, REDIAL_ABORTED);
+    rig_assert_text(failed->reason, "ROUTE");
+    rig_assert_text(failed->text, "no route");
+}
+
 int
 main(void)
 {
@@ -474,6 +494,7 @@ main(void)
         rig_test(workers_are_checked_at_the_door),
         rig_test(workers_are_bounded),
         rig_test(a_hello_with_too_many_methods_changes_nothing),
+        rig_test(exhaustion_shows_the_last_real_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
