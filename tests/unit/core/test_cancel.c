@@ -253,6 +253,52 @@ an_unknown_job_cannot_be_cancelled(void **state)
     rig_expect("");
 }
 
+static void
+a_ghost_may_be_confirmed_before_hello(void **state)
+{
+    (void)state;
+    join(1);
+    rig_submit(1);
+    struct engine_token token = rig_token(0);
+
+    rig_cancel(1);
+    rig_gone(worker, ENGINE_GONE_DROPPED);
+    rig_seen();
+    rig_report_kind(worker, token, REPORT_PROGRESS);
+    assert_int_equal(rig.stop_count, 0);
+    assert_string_equal(
+        rig_fail(worker, token, (enum redial_status)99, "STOPPED")->reason,
+        "LATE");
+    assert_int_equal(rig_record(EVENT_ATTEMPT_LATE)->code, REDIAL_UNKNOWN);
+    assert_int_equal(rig_record(EVENT_ATTEMPT_LATE)->worker.len, 0);
+    assert_false(rig_is_live(1));
+}
+
+static void
+an_unsent_ghost_is_gone(void **state)
+{
+    (void)state;
+    struct engine_input input = {.type = ENGINE_UNSENT};
+
+    join(1);
+    rig_submit(1);
+    input.unsent = rig_token(0);
+    rig_cancel(1);
+    rig_seen();
+    rig_step(&input);
+    assert_false(rig_is_live(1));
+    rig_expect("");
+    join(1);
+    rig_submit(2);
+    struct engine_token token = rig_token(0);
+
+    rig_cancel(2);
+    rig_seen();
+    rig_report_kind(worker, token, REPORT_NOT_STARTED);
+    rig_expect("attempt.late");
+    rig_assert_text(rig_record(EVENT_ATTEMPT_LATE)->reason, "NOT_STARTED");
+}
+
 int
 main(void)
 {
@@ -270,6 +316,8 @@ main(void)
         rig_test(a_worker_with_all_places_free_has_no_ghosts),
         rig_test(progress_of_a_ghost_is_answered_with_stop),
         rig_test(an_unknown_job_cannot_be_cancelled),
+        rig_test(a_ghost_may_be_confirmed_before_hello),
+        rig_test(an_unsent_ghost_is_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

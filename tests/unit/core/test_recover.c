@@ -342,92 +342,6 @@ records_of_jobs_that_ended_long_ago_are_skipped(void **state)
     free(engine);
 }
 
-/* A row of a running job with every text. */
-static size_t
-make_row(uint8_t *row)
-{
-    rig.submit.tenant = text("t");
-    rig.submit.correlation = text("flow");
-    rig.submit.key = text("key");
-    rig.submit.key_hash[0] = 1;
-    join(1);
-    rig_submit(1);
-    rig.report.text = text("why");
-    rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
-    rig_advance(1000);
-    assert_int_equal(rig_view(1).state, JOB_RUNNING);
-    return engine_export_job(rig.engine, rig_view(1).slot, row);
-}
-
-static void
-a_row_that_is_cut_anywhere_is_refused(void **state)
-{
-    (void)state;
-    uint8_t row[ENGINE_EXPORT_MAX];
-    size_t len = make_row(row);
-
-    for (size_t cut = 0; cut < len; cut++) {
-        struct engine *engine = empty_engine();
-
-        assert_false(engine_load_job(engine, row, cut));
-        free(engine);
-    }
-    struct engine *engine = empty_engine();
-
-    row[len] = 0;
-    assert_false(engine_load_job(engine, row, len + 1));
-    assert_true(engine_load_job(engine, row, len));
-    assert_false(engine_load_job(engine, row, len));
-    free(engine);
-}
-
-static void
-a_row_with_flipped_bits_is_refused_or_harmless(void **state)
-{
-    (void)state;
-    uint8_t row[ENGINE_EXPORT_MAX];
-    size_t len = make_row(row);
-    struct engine_outbox out;
-
-    assert_true(engine_outbox_init(&out));
-    for (size_t at = 0; at < len; at++) {
-        for (int bit = 0; bit < 8; bit++) {
-            struct engine *engine = empty_engine();
-            struct now later = rig.now;
-
-            row[at] ^= (uint8_t)(1 << bit);
-            if (engine_load_job(engine, row, len)) {
-                engine_recover(engine, later, 1000, &out);
-                later.mono.ms += 100000;
-                engine_step(engine, later,
-                            &(struct engine_input){.type = ENGINE_TICK}, &out);
-            }
-            row[at] ^= (uint8_t)(1 << bit);
-            free(engine);
-        }
-    }
-    engine_outbox_fini(&out);
-}
-
-static void
-there_is_room_for_no_more_rows_than_twice_the_jobs(void **state)
-{
-    (void)state;
-    rig.limits.jobs_max = 4;
-    rig_restart_empty();
-    struct engine *engine = empty_engine();
-    uint8_t row[ENGINE_EXPORT_MAX];
-
-    for (uint32_t n = 1; n <= 9; n++) {
-        rig_submit(n);
-        size_t len = engine_export_job(rig.engine, rig_view(n).slot, row);
-
-        assert_int_equal(engine_load_job(engine, row, len), n <= 8);
-        rig_cancel(n);
-    }
-    free(engine);
-}
-
 static void
 slots_are_below_the_limit_after_recovery(void **state)
 {
@@ -539,26 +453,6 @@ states_and_moves_have_names(void **state)
 }
 
 static void
-a_running_row_without_a_worker_is_refused(void **state)
-{
-    (void)state;
-    uint8_t row[ENGINE_EXPORT_MAX];
-    size_t len = make_row(row);
-    static const uint8_t name[] = {3, 'w', '/', '1'};
-    size_t at = len - sizeof(name);
-
-    while (memcmp(row + at, name, sizeof(name)) != 0) {
-        at--;
-    }
-    row[at] = 0;
-    memmove(row + at + 1, row + at + 4, len - at - 4);
-    struct engine *engine = empty_engine();
-
-    assert_false(engine_load_job(engine, row, len - 3));
-    free(engine);
-}
-
-static void
 a_lower_limit_than_what_lives_refuses_new_payloads(void **state)
 {
     (void)state;
@@ -586,13 +480,9 @@ main(void)
         rig_test(records_that_cannot_follow_are_refused),
         rig_test(accepted_records_with_mad_names_are_refused),
         rig_test(records_of_jobs_that_ended_long_ago_are_skipped),
-        rig_test(a_row_that_is_cut_anywhere_is_refused),
-        rig_test(a_row_with_flipped_bits_is_refused_or_harmless),
-        rig_test(there_is_room_for_no_more_rows_than_twice_the_jobs),
         rig_test(slots_are_below_the_limit_after_recovery),
         rig_test(different_states_have_different_hashes),
         rig_test(states_and_moves_have_names),
-        rig_test(a_running_row_without_a_worker_is_refused),
         rig_test(a_lower_limit_than_what_lives_refuses_new_payloads),
     };
 

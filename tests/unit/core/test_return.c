@@ -2,6 +2,7 @@
 /* Workers that leave, come back, or die; and gateways that restart. */
 #include "tests/unit/core/rig.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t worker;
@@ -466,6 +467,41 @@ exhaustion_shows_the_last_real_failure(void **state)
     rig_assert_text(failed->text, "no route");
 }
 
+static void
+offers_are_bounded(void **state)
+{
+    (void)state;
+    static char names[256][4];
+    static struct engine_slots slots[256];
+    struct engine_input input = {.type = ENGINE_HELLO};
+    char instance[2] = "a";
+    uint32_t joined = 0;
+
+    rig.limits.methods_max = 300;
+    rig_restart_empty();
+    for (uint32_t i = 0; i < 256; i++) {
+        snprintf(names[i], sizeof(names[i]), "%u", i);
+        slots[i] = (struct engine_slots){
+            .service = {.at = "s", .len = 1},
+            .method = {.at = names[i], .len = (uint32_t)strlen(names[i])},
+        };
+    }
+    for (uint32_t i = 0; i < rig.limits.workers_max; i++) {
+        instance[0] = (char)('a' + i);
+        input.hello = (struct engine_hello){
+            .name = {.at = "w", .len = 1},
+            .instance = {.at = instance, .len = 1},
+            .methods = slots,
+            .method_count = 256,
+            .concurrency = 1,
+        };
+        rig_step(&input);
+        joined += rig.out.result.status == REDIAL_OK;
+    }
+    assert_int_equal(joined, 4);
+    assert_string_equal(rig.out.result.reason, "METHODS_FULL");
+}
+
 int
 main(void)
 {
@@ -495,6 +531,7 @@ main(void)
         rig_test(workers_are_bounded),
         rig_test(a_hello_with_too_many_methods_changes_nothing),
         rig_test(exhaustion_shows_the_last_real_failure),
+        rig_test(offers_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
