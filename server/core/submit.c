@@ -162,8 +162,12 @@ tighter(uint64_t policy_ms, uint64_t job_ms)
 static struct text
 own_correlation(const struct engine_submit *submit)
 {
-    return uuid_equals(submit->correlation, submit->id) ? (struct text){0}
-                                                        : submit->correlation;
+    struct text none = {0};
+
+    if (uuid_equals(submit->correlation, submit->id)) {
+        return none;
+    }
+    return submit->correlation;
 }
 
 static struct job *
