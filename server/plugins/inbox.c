@@ -18,9 +18,8 @@ inbox_init(struct inbox *inbox, void (*wake)(void *ctx), void *ctx)
 void
 inbox_fini(struct inbox *inbox)
 {
-    struct list *first;
-    while ((first = list_pop(&inbox->stops)) != NULL) {
-        free(container_of(first, struct inbox_stop, link));
+    list_foreach_safe(at, &inbox->stops) {
+        free(container_of(at, struct inbox_stop, link));
     }
     pthread_mutex_destroy(&inbox->lock);
 }

@@ -42,7 +42,11 @@ __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
 struct child {
     const struct spawn_options *options;
     pid_t parent;
-    int error; /* errno of the step that failed */
+    /*
+     * To tell the errno of the step that failed; closed by the execution. Not
+     * by way of our common memory, which valgrind does not make common.
+     */
+    int error_fd;
 };
 
 /*
@@ -75,8 +79,9 @@ raw_close_from(int first)
  * none is overwritten before it has been copied, then down.
  */
 static int
-arrange_fds(const struct spawn_options *options)
+arrange_fds(struct child *child)
 {
+    const struct spawn_options *options = child->options;
     long above[SPAWN_FDS_MAX];
     for (uint32_t i = 0; i < options->fd_count; i++) {
         long fd = options->fds[i];
@@ -93,7 +98,12 @@ arrange_fds(const struct spawn_options *options)
             return -1;
         }
     }
-    return raw_close_from((int)options->fd_count);
+    /* The pipe for errors is the last one, and goes with the execution. */
+    if (syscall(SYS_dup3, child->error_fd, options->fd_count, O_CLOEXEC) < 0) {
+        return -1;
+    }
+    child->error_fd = (int)options->fd_count;
+    return raw_close_from(child->error_fd + 1);
 }
 
 /*
@@ -133,46 +143,84 @@ prepare(struct child *child)
     if (options->before_exec != NULL) {
         options->before_exec(options->ctx, (pid_t)syscall(SYS_getpid));
     }
-    return arrange_fds(options) == 0 && reset_signals() == 0;
+    return arrange_fds(child) == 0 && reset_signals() == 0;
 }
 
 static int
 child_main(void *arg)
 {
-    struct child *child = arg;
-    const struct spawn_options *options = child->options;
-    if (prepare(child)) {
+    struct child child = *(const struct child *)arg; /* ours to change */
+    const struct spawn_options *options = child.options;
+    if (prepare(&child)) {
         syscall(SYS_execve, options->path, options->argv, options->envp);
     }
-    child->error = errno;
+    int error = errno;
+    syscall(SYS_write, child.error_fd, &error, sizeof(error));
     syscall(SYS_exit_group, 127);
     return 127; /* not reached */
+}
+
+/* Makes the child and waits until it executes the program or cannot. */
+static pid_t
+make_child(struct child *child)
+{
+    uint8_t *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) {
+        return -1;
+    }
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = __clone(child_main, stack + CHILD_STACK_BYTES,
+                        CLONE_VM | CLONE_VFORK | SIGCHLD, child);
+    int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    munmap(stack, CHILD_STACK_BYTES);
+    errno = error;
+    return pid;
+}
+
+/* What the child has written; 0 if the execution has closed the pipe. */
+static int
+read_error(int fd)
+{
+    int error = 0;
+    ssize_t len;
+    do {
+        len = read(fd, &error, sizeof(error));
+    } while (len < 0 && errno == EINTR);
+    return len == (ssize_t)sizeof(error) ? error : 0;
 }
 
 int
 spawn(const struct spawn_options *options, pid_t *ret_pid)
 {
     redial_assert(options->fd_count >= 3 && options->fd_count <= SPAWN_FDS_MAX);
-    uint8_t *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) {
+    int ends[2];
+    *ret_pid = 0;
+    if (pipe2(ends, O_CLOEXEC) != 0) {
         return errno;
     }
-    struct child child = {.options = options, .parent = getpid()};
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = __clone(child_main, stack + CHILD_STACK_BYTES,
-                        CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
-    int error = pid < 0 ? errno : child.error;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    munmap(stack, CHILD_STACK_BYTES);
+    struct child child = {
+        .options = options,
+        .parent = getpid(),
+        .error_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, 2 * SPAWN_FDS_MAX),
+    };
+    close(ends[1]);
+    pid_t pid = child.error_fd < 0 ? -1 : make_child(&child);
+    int error = errno;
+    if (child.error_fd >= 0) {
+        close(child.error_fd);
+    }
+    if (pid >= 0) {
+        error = read_error(ends[0]);
+        *ret_pid = pid;
+    }
+    close(ends[0]);
     if (pid >= 0 && error != 0) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
         }
-    }
-    if (error == 0) {
-        *ret_pid = pid;
     }
     return error;
 }

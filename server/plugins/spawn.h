@@ -36,8 +36,7 @@ struct spawn_options {
     /*
      * Called in the child as the leader of its new process group, just before
      * the program is executed; NULL: not called. May use only what is safe
-     * in a signal handler. It shares the caller's memory, so it can note down
-     * the pid for the case that the execution fails.
+     * in a signal handler.
      */
     void (*before_exec)(void *ctx, pid_t pid);
     void *ctx;
@@ -47,7 +46,8 @@ struct spawn_options {
 /*
  * Starts the program as the leader of a process group of its own, with default
  * signal dispositions and nothing blocked. Returns 0, or an errno value that
- * tells why it could not be executed (there is then no child).
+ * tells why it could not be executed: there is then no child any more, but
+ * *ret_pid is what it was if before_exec() may have been called, otherwise 0.
  */
 int
 spawn(const struct spawn_options *options, pid_t *ret_pid);

@@ -137,9 +137,8 @@ supervisor_free(struct supervisor *supervisor)
     if (supervisor == NULL) {
         return;
     }
-    struct list *first;
-    while ((first = list_pop(&supervisor->plugins)) != NULL) {
-        struct plugin *plugin = container_of(first, struct plugin, link);
+    list_foreach_safe(at, &supervisor->plugins) {
+        struct plugin *plugin = container_of(at, struct plugin, link);
         if (plugin->pid != 0) {
             kill_host(plugin);
         }

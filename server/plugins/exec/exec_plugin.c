@@ -69,21 +69,21 @@ take_messages(struct exec_plugin *plugin)
     list_init(&starts);
     list_init(&stops);
     bool go_on = inbox_take(&plugin->inbox, &starts, &stops);
-    struct list *first;
-    while ((first = list_pop(&starts)) != NULL) {
-        list_append(&plugin->runs, first);
-        exec_run_start(container_of(first, struct exec_run, link),
+    list_foreach_safe(at, &starts) {
+        list_remove(at);
+        list_append(&plugin->runs, at);
+        exec_run_start(container_of(at, struct exec_run, link),
                        plugin->epoll_fd);
     }
-    while ((first = list_pop(&stops)) != NULL) {
-        struct inbox_stop *stop = container_of(first, struct inbox_stop, link);
+    list_foreach_safe(at, &stops) {
+        struct inbox_stop *stop = container_of(at, struct inbox_stop, link);
         stop_run(plugin, stop);
         free(stop);
     }
     return go_on;
 }
 
-/* Kills what is over its grace, frees what is done; when to look again. */
+/* Lets all runs go on, frees what is done; how long to wait then. */
 static int
 sweep(struct exec_plugin *plugin)
 {
@@ -91,12 +91,12 @@ sweep(struct exec_plugin *plugin)
     int64_t next = INT64_MAX;
     list_foreach_safe(at, &plugin->runs) {
         struct exec_run *run = container_of(at, struct exec_run, link);
-        exec_run_tick(run, now);
+        int64_t again = exec_run_tick(run, now);
         if (run->is_done) {
             list_remove(&run->link);
             exec_run_free(run);
-        } else if (run->kill_at_ms < next) {
-            next = run->kill_at_ms;
+        } else if (again < next) {
+            next = again;
         }
     }
     return next == INT64_MAX ? -1 : (int)(next - now);

@@ -26,6 +26,8 @@ enum {
     READ_BYTES = 65536,
     /* One program may not keep the thread busy with its output alone. */
     READS_MAX = 4,
+    /* Where a sandbox forbids pidfd_open(). */
+    POLL_MS = 10,
 };
 
 struct exec_run *
@@ -109,12 +111,11 @@ fail_to_start(struct exec_run *run, const char *what, int error)
     complete(run, code, reason, text);
 }
 
-/* Runs in the child, on memory shared with us: see spawn.h. */
+/* Runs in the child: see spawn.h. */
 static void
-note_group(void *ctx, pid_t pid)
+report_group(void *ctx, pid_t pid)
 {
-    struct exec_run *run = ctx;
-    run->pid = pid;
+    const struct exec_run *run = ctx;
     run->host->group_started(run->host->ctx, pid);
 }
 
@@ -156,7 +157,7 @@ spawn_program(struct exec_run *run, const struct exec_launch *launch)
         .envp = (const char *const *)launch->envp,
         .cwd = run->config->cwd,
         .fd_count = 3,
-        .before_exec = note_group,
+        .before_exec = report_group,
         .ctx = run,
     };
     error = make_pipes(run, theirs);
@@ -174,20 +175,18 @@ spawn_program(struct exec_run *run, const struct exec_launch *launch)
     return error;
 }
 
-/* From here on nothing may fail without the program being killed. */
+/* Returns 0 or an errno value: the program must then be killed. */
 static int
 watch_program(struct exec_run *run, int epoll_fd)
 {
     run->watches[EXEC_EXIT].fd = (int)syscall(SYS_pidfd_open, run->pid, 0);
+    run->must_poll = run->watches[EXEC_EXIT].fd < 0;
     for (int i = 0; i < EXEC_END_COUNT; i++) {
-        if (run->watches[i].fd < 0 && i == EXEC_STDIN) {
-            continue;
-        }
         struct epoll_event event = {
             .events = i == EXEC_STDIN ? EPOLLOUT : EPOLLIN,
             .data.ptr = &run->watches[i],
         };
-        if (run->watches[i].fd < 0 ||
+        if (run->watches[i].fd >= 0 &&
             epoll_ctl(epoll_fd, EPOLL_CTL_ADD, run->watches[i].fd, &event) !=
                 0) {
             return errno;
@@ -381,11 +380,19 @@ exec_run_stop(struct exec_run *run, enum redial_plugin_stop why, int64_t now_ms)
     run->kill_at_ms = now_ms + run->config->grace_ms;
 }
 
-void
+int64_t
 exec_run_tick(struct exec_run *run, int64_t now_ms)
 {
-    if (!run->is_done && run->pid != 0 && now_ms >= run->kill_at_ms) {
+    if (run->is_done || run->pid == 0) {
+        return INT64_MAX;
+    }
+    if (now_ms >= run->kill_at_ms) {
         kill_group(run, SIGKILL);
         run->kill_at_ms = INT64_MAX;
     }
+    if (run->must_poll) {
+        handle_exit(run);
+        return now_ms + POLL_MS;
+    }
+    return run->kill_at_ms;
 }

@@ -43,6 +43,7 @@ struct exec_run {
     bool is_too_large; /* more output than allowed */
     bool is_done;      /* completed: free it */
     enum redial_plugin_stop why;
+    bool must_poll;     /* there is no descriptor for its exit */
     int64_t kill_at_ms; /* monotonic; INT64_MAX: no */
 };
 
@@ -69,8 +70,11 @@ void
 exec_run_stop(struct exec_run *run, enum redial_plugin_stop why,
               int64_t now_ms);
 
-/* Kills it when its grace time is over. */
-void
+/*
+ * Kills it when its grace time is over; looks whether it has exited where the
+ * kernel does not tell. Returns when to do that again, INT64_MAX: no need.
+ */
+int64_t
 exec_run_tick(struct exec_run *run, int64_t now_ms);
 
 /* Frees a run that is done or was never started. */

@@ -122,10 +122,8 @@ take_messages(struct fault_plugin *plugin)
     struct list stops;
     list_init(&stops);
     bool go_on = inbox_take(&plugin->inbox, &plugin->waiting, &stops);
-    struct list *first;
-    while ((first = list_pop(&stops)) != NULL) {
-        struct inbox_stop *request = container_of(first, struct inbox_stop,
-                                                  link);
+    list_foreach_safe(at, &stops) {
+        struct inbox_stop *request = container_of(at, struct inbox_stop, link);
         stop(plugin, request);
         free(request);
     }

@@ -88,12 +88,12 @@ take_messages(struct http_plugin *plugin)
     list_init(&starts);
     list_init(&stops);
     bool go_on = inbox_take(&plugin->inbox, &starts, &stops);
-    struct list *first;
-    while ((first = list_pop(&starts)) != NULL) {
-        start_transfer(plugin, container_of(first, struct http_transfer, link));
+    list_foreach_safe(at, &starts) {
+        list_remove(at);
+        start_transfer(plugin, container_of(at, struct http_transfer, link));
     }
-    while ((first = list_pop(&stops)) != NULL) {
-        struct inbox_stop *stop = container_of(first, struct inbox_stop, link);
+    list_foreach_safe(at, &stops) {
+        struct inbox_stop *stop = container_of(at, struct inbox_stop, link);
         stop_transfer(plugin, stop);
         free(stop);
     }

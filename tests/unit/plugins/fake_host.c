@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/plugins/fake_host.h"
 
+#include "server/plugins/groups.h"
+
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { WAIT_S = 60 };
 
@@ -95,21 +99,19 @@ write_log(void *ctx, enum redial_plugin_level level,
     fprintf(stderr, "plugin: %s\n", text);
 }
 
-/* In a child that shares our memory: no locks. The parent waits meanwhile. */
+/* In the child process: a pipe is what reaches us whatever memory it has. */
 static void
 group_started(void *ctx, int64_t pgid)
 {
-    struct fake_host *fake = ctx;
-    fake->groups_started++;
-    fake->last_group = pgid;
+    const struct fake_host *fake = ctx;
+    groups_report(fake->groups_pipe[1], true, pgid);
 }
 
 static void
 group_ended(void *ctx, int64_t pgid)
 {
-    struct fake_host *fake = ctx;
-    (void)pgid;
-    fake->groups_ended++;
+    const struct fake_host *fake = ctx;
+    groups_report(fake->groups_pipe[1], false, pgid);
 }
 
 static void
@@ -151,6 +153,9 @@ fake_host_open(struct fake_host *fake, const char *plugin, const char *config)
         .group_started = group_started,
         .group_ended = group_ended,
     };
+    if (pipe2(fake->groups_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+        die("no pipe");
+    }
     load(fake, plugin);
     struct redial_plugin_options options = {
         .struct_size = sizeof(options),
@@ -173,6 +178,8 @@ fake_host_close(struct fake_host *fake)
     for (size_t i = 0; i < FAKE_CALLS_MAX; i++) {
         free(fake->outcomes[i].result);
     }
+    close(fake->groups_pipe[0]);
+    close(fake->groups_pipe[1]);
     dlclose(fake->library);
     pthread_cond_destroy(&fake->changed);
     pthread_mutex_destroy(&fake->lock);
@@ -241,6 +248,20 @@ fake_host_wait_progress(struct fake_host *fake, char ret_text[4200])
     memcpy(ret_text, fake->progress, sizeof(fake->progress));
     fake->progress[0] = '\0';
     pthread_mutex_unlock(&fake->lock);
+}
+
+struct fake_groups
+fake_host_groups(struct fake_host *fake)
+{
+    static char text[65536];
+    struct fake_groups groups = {0};
+    ssize_t len = read(fake->groups_pipe[0], text, sizeof(text) - 1);
+    text[len > 0 ? len : 0] = '\0';
+    for (char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
+        *(at[0] == '+' ? &groups.started : &groups.ended) += 1;
+        groups.last = (pid_t)strtol(at + 1, NULL, 10);
+    }
+    return groups;
 }
 
 void

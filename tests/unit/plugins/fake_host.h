@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum { FAKE_CALLS_MAX = 1024, FAKE_ERROR_BYTES = 2048 };
 
@@ -38,9 +39,14 @@ struct fake_host {
     uint64_t complete_count;
     struct fake_outcome outcomes[FAKE_CALLS_MAX]; /* by call id */
     char progress[4200];                          /* the last one */
-    int groups_started;
-    int groups_ended;
-    int64_t last_group;
+    int groups_pipe[2]; /* as a host's, for what happens in child processes */
+};
+
+/* What the plugin has said about process groups. */
+struct fake_groups {
+    int started;
+    int ended;
+    pid_t last;
 };
 
 /* Loads "exec", "http" or "fault" and opens it; what open returned. */
@@ -72,6 +78,10 @@ fake_host_run(struct fake_host *fake,
 /* Waits for a progress text and copies it; the next call waits for another. */
 void
 fake_host_wait_progress(struct fake_host *fake, char ret_text[4200]);
+
+/* What has been said since the last call. */
+struct fake_groups
+fake_host_groups(struct fake_host *fake);
 
 void
 fake_host_stop(struct fake_host *fake, struct redial_plugin_call call,

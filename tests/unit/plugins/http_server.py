@@ -15,6 +15,7 @@ when its standard input does. What the path asks for:
 """
 
 import asyncio
+import os
 import sys
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,6 +26,7 @@ class Server:
         self.requests = 0
         self.held = 0
         self.held_max = 0
+        self.never = asyncio.Event()
 
     async def read_request(self, reader):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -46,7 +48,9 @@ class Server:
         """The status, further headers, and the body; None to hang up."""
         words = path.strip("/").split("/")
         if words[0] == "status":
-            return int(words[1]), query, b"body of " + words[1].encode()
+            body = b"" if words[1] == "304" else b"body of %s" % (
+                words[1].encode())
+            return int(words[1]), query, body
         if words[0] == "big":
             return 200, [], b"x" * int(words[1])
         if words[0] == "bigstatus":
@@ -55,7 +59,7 @@ class Server:
             await self.hold(int(words[1]))
             return 200, [], b""
         if words[0] == "never":
-            await asyncio.Event().wait()
+            await self.never.wait()
         if words[0] == "drop":
             return None
         if words[0] == "redirect":
@@ -100,6 +104,7 @@ async def main():
     print(server.sockets[0].getsockname()[1], flush=True)
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, sys.stdin.read)
+    os._exit(0)  # whoever waits for an answer waits no more
 
 
 if __name__ == "__main__":

@@ -236,7 +236,8 @@ a_missing_program_is_unimplemented(void **state)
     assert_int_equal(outcome->code, REDIAL_UNIMPLEMENTED);
     assert_string_equal(outcome->reason, "EXIT_127");
     assert_non_null(strstr(outcome->text, "/no/such/program"));
-    assert_int_equal(fake.groups_started, fake.groups_ended);
+    struct fake_groups groups = fake_host_groups(&fake);
+    assert_int_equal(groups.started, groups.ended);
     fake_host_close(&fake);
 
     open_exec("{\"argv\":[\"no-such-program\"]}");
@@ -365,9 +366,11 @@ check_stopped(enum redial_plugin_stop why, enum redial_status code,
     assert_int_equal(outcome->code, code);
     assert_string_equal(outcome->reason, reason);
     wait_killed(orphan);
-    assert_int_equal(fake.groups_started, fake.groups_ended);
+    struct fake_groups groups = fake_host_groups(&fake);
+    assert_int_equal(groups.started, 1);
+    assert_int_equal(groups.ended, 1);
     /* Nobody of the group is left, not even a zombie. */
-    assert_int_equal(kill(-(pid_t)fake.last_group, 0), -1);
+    assert_int_equal(kill(-groups.last, 0), -1);
     assert_int_equal(errno, ESRCH);
 }
 
@@ -444,8 +447,9 @@ many_programs_run_at_once(void **state)
         assert_string_equal(fake_host_wait(&fake, calls[i])->result,
                             payloads[i]);
     }
-    assert_int_equal(fake.groups_started, COUNT);
-    assert_int_equal(fake.groups_ended, COUNT);
+    struct fake_groups groups = fake_host_groups(&fake);
+    assert_int_equal(groups.started, COUNT);
+    assert_int_equal(groups.ended, COUNT);
 }
 
 static void
