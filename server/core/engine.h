@@ -6,8 +6,9 @@
  * engine never blocks, allocates (after engine_init), reads a clock or logs,
  * and never sees payload bytes. It has two halves:
  *
- *     decide(input, now, rng, policy) -> records       decide*.c
- *     apply(record)                   -> state         apply.c
+ *     decide(input, now, rng, policy) -> records   submit.c report.c session.c
+ *                                                  timers.c settle.c retry.c
+ *     apply(record)                   -> state     apply.c
  *
  * Live code changes recorded state only through apply; recovery calls only
  * apply. What is not recorded (workers, credits, queues, timers) is derived

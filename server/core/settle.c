@@ -294,7 +294,7 @@ settle_worker_gone(struct engine *engine, struct attempt *attempt)
 void
 settle_run(struct engine *engine)
 {
-    while (engine_has_budget(engine)) {
+    for (int i = 0; i < ENGINE_MOVES_MAX && engine_has_budget(engine); i++) {
         struct list *first = list_first(&engine->ending);
 
         if (first == NULL) {

@@ -200,6 +200,45 @@ the_size_covers_what_is_laid_out(void **state)
     assert_true(size < (size_t)4 << 30);
 }
 
+static void
+a_thousand_due_jobs_join_their_queues_at_a_time(void **state)
+{
+    (void)state;
+    struct engine_stats stats;
+
+    make_large();
+    rig.submit.not_before_ms = 1000;
+    submit_many();
+    rig.now.mono.ms += 1000;
+    rig_tick();
+    engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.jobs[JOB_READY], ENGINE_MOVES_MAX);
+    assert_int_equal(run_dry(), 3);
+    engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.jobs[JOB_READY], MANY);
+}
+
+static void
+a_thousand_ghosts_are_freed_at_a_time(void **state)
+{
+    (void)state;
+    make_large();
+    uint64_t worker = rig_hello("w", "1", MANY);
+
+    rig_poll_acks(worker, MANY, NULL, 0);
+    submit_many();
+    run_dry();
+    for (uint32_t n = 1; n <= MANY; n++) {
+        rig_cancel(n);
+    }
+    assert_int_equal(rig.release_count, 0);
+    rig_gone(worker, ENGINE_GONE_DEAD);
+    assert_int_equal(rig.release_count, ENGINE_MOVES_MAX);
+    run_dry();
+    assert_int_equal(rig.release_count, MANY);
+    books_check(rig.engine);
+}
+
 int
 main(void)
 {
@@ -212,6 +251,8 @@ main(void)
         rig_test(jobs_that_end_while_their_worker_is_buried),
         rig_test(jobs_without_hope_fail_a_thousand_at_a_time),
         rig_test(the_size_covers_what_is_laid_out),
+        rig_test(a_thousand_due_jobs_join_their_queues_at_a_time),
+        rig_test(a_thousand_ghosts_are_freed_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
