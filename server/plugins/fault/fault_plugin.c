@@ -58,21 +58,12 @@ wake(void *ctx)
 }
 
 static void
-complete(struct fault_plugin *plugin, struct fault_attempt *waiting,
-         struct redial_plugin_outcome *outcome)
-{
-    outcome->struct_size = sizeof(*outcome);
-    plugin->host->complete(plugin->host->ctx, waiting->call, outcome);
-    fault_script_clear(&waiting->script);
-    free(waiting);
-}
-
-static void
 answer(struct fault_plugin *plugin, struct fault_attempt *waiting)
 {
     const struct fault_decision *decision = &waiting->decision;
     const struct fault_script *script = &waiting->script;
     struct redial_plugin_outcome outcome = {
+        .struct_size = sizeof(outcome),
         .flags = decision->flags,
         .code = decision->code,
         .reason = decision->reason,
@@ -87,27 +78,31 @@ answer(struct fault_plugin *plugin, struct fault_attempt *waiting)
         outcome.result_bytes = waiting->attempt->payload_bytes;
         outcome.content_type = waiting->attempt->content_type;
     }
-    complete(plugin, waiting, &outcome);
+    plugin->host->complete(plugin->host->ctx, waiting->call, &outcome);
+    fault_script_clear(&waiting->script);
+    free(waiting);
 }
 
+/* Another answer, and at once. */
 static void
 stop(struct fault_plugin *plugin, const struct inbox_stop *request)
 {
-    struct redial_plugin_outcome outcome = {
+    struct fault_decision decision = {
         .code = REDIAL_CANCELLED,
         .reason = "CANCELLED",
+        .text = "",
     };
     if (request->why == REDIAL_PLUGIN_STOP_TIMEOUT) {
-        outcome.code = REDIAL_DEADLINE_EXCEEDED;
-        outcome.reason = "ATTEMPT_TIMEOUT";
+        decision.code = REDIAL_DEADLINE_EXCEEDED;
+        decision.reason = "ATTEMPT_TIMEOUT";
     }
-    list_foreach_safe(at, &plugin->waiting) {
+    list_foreach(at, &plugin->waiting) {
         struct fault_attempt *waiting = container_of(at, struct fault_attempt,
                                                      link);
         if (waiting->call.id == request->call.id &&
             !waiting->script.is_stubborn) {
-            list_remove(&waiting->link);
-            complete(plugin, waiting, &outcome);
+            waiting->decision = decision;
+            waiting->answer_at_ms = INT64_MIN;
         }
     }
 }
