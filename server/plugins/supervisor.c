@@ -15,43 +15,31 @@
 #include "server/base/list.h"
 #include "server/base/rng.h"
 #include "server/plugins/groups.h"
-#include "server/plugins/spawn.h"
+#include "server/plugins/host_process.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
-    CONFIG_FD = 3, /* in the host */
-    GROUPS_FD = 4,
-    GROUPS_PIPE_BYTES = 1048576,
     /*
      * How often the pipes are looked at while all is well. They hold what some
      * ten thousand attempts report; a full one holds up new attempts.
      */
     GROUPS_READ_MS = 1000,
-    WORDS_MAX = 24 + 2 * SUPERVISOR_SLOTS_MAX,
-    SLOT_BYTES = 300,
 };
 
 static const int64_t never = INT64_MAX;
-
-struct slot {
-    char word[SLOT_BYTES]; /* service/method=concurrency */
-};
 
 struct plugin {
     struct list link;
     char name[SUPERVISOR_NAME_BYTES];
     char *path; /* or a built-in name */
     char *config;
-    struct slot *slots;
+    struct host_slot_word *slots;
     size_t slot_count;
     uint32_t concurrency;
 
@@ -173,11 +161,12 @@ copy_slots(struct plugin *plugin, const struct supervisor_plugin *wanted)
     }
     for (size_t i = 0; i < wanted->slot_count; i++) {
         const struct supervisor_slot *slot = &wanted->slots[i];
-        int len = snprintf(plugin->slots[i].word, SLOT_BYTES, "%s%s%s=%" PRIu32,
-                           slot->service, slot->method == NULL ? "" : "/",
-                           slot->method == NULL ? "" : slot->method,
+        const char *method = slot->method == NULL ? "" : slot->method;
+        int len = snprintf(plugin->slots[i].text, sizeof(plugin->slots[i].text),
+                           "%s%s%s=%" PRIu32, slot->service,
+                           slot->method == NULL ? "" : "/", method,
                            slot->concurrency);
-        if (len < 0 || len >= SLOT_BYTES) {
+        if (len < 0 || (size_t)len >= sizeof(plugin->slots[i].text)) {
             return false;
         }
     }
@@ -220,110 +209,24 @@ supervisor_add(struct supervisor *supervisor,
     return REDIAL_OK;
 }
 
-/* The command line of a host. Numbers are kept in `numbers`. */
-struct words {
-    const char *at[WORDS_MAX + 1];
-    size_t count;
-    char parent[16];
-    char concurrency[16];
-};
-
-static void
-add_option(struct words *words, const char *option, const char *value)
-{
-    if (value != NULL) {
-        redial_assert(words->count + 2 <= WORDS_MAX);
-        words->at[words->count++] = option;
-        words->at[words->count++] = value;
-    }
-}
-
-static void
-make_words(const struct supervisor *supervisor, const struct plugin *plugin,
-           struct words *words)
-{
-    memset(words, 0, sizeof(*words));
-    words->at[words->count++] = supervisor->options.host_path;
-    add_option(words, "--plugin", plugin->path);
-    add_option(words, "--plugin-dir", supervisor->options.plugin_dir);
-    add_option(words, "--address", supervisor->options.address);
-    add_option(words, "--token-file", supervisor->options.token_file);
-    add_option(words, "--name", plugin->name);
-    add_option(words, "--instance", plugin->instance);
-    add_option(words, "--config-fd", "3");
-    add_option(words, "--groups-fd", "4");
-    snprintf(words->parent, sizeof(words->parent), "%ld", (long)getpid());
-    add_option(words, "--parent-pid", words->parent);
-    if (plugin->concurrency > 0) {
-        snprintf(words->concurrency, sizeof(words->concurrency), "%" PRIu32,
-                 plugin->concurrency);
-        add_option(words, "--concurrency", words->concurrency);
-    }
-    for (size_t i = 0; i < plugin->slot_count; i++) {
-        add_option(words, "--slot", plugin->slots[i].word);
-    }
-}
-
-/* A file in memory with the text, at its beginning. -1 and errno. */
-static int
-text_file(const char *text)
-{
-    int fd = memfd_create("redial-plugin-config",
-                          MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    size_t len = strlen(text);
-    size_t written = 0;
-    while (fd >= 0 && written < len) {
-        ssize_t part = write(fd, text + written, len - written);
-        if (part < 0 && errno != EINTR) {
-            int error = errno;
-            close(fd);
-            errno = error;
-            return -1;
-        }
-        written += part > 0 ? (size_t)part : 0;
-    }
-    if (fd >= 0) {
-        (void)lseek(fd, 0, SEEK_SET);
-        (void)fcntl(fd, F_ADD_SEALS,
-                    F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    }
-    return fd;
-}
-
 /* Returns 0 or an errno value. */
 static int
-spawn_host(struct supervisor *supervisor, struct plugin *plugin)
+start_host(struct supervisor *supervisor, struct plugin *plugin)
 {
-    struct words words;
-    make_words(supervisor, plugin, &words);
-    int pipe_ends[2] = {-1, -1};
-    int config_fd = text_file(plugin->config);
-    if (config_fd < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) {
-        int error = errno;
-        if (config_fd >= 0) {
-            close(config_fd);
-        }
-        return error;
-    }
-    (void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
-    (void)fcntl(pipe_ends[1], F_SETPIPE_SZ, GROUPS_PIPE_BYTES);
-    struct spawn_options options = {
+    struct host_process process = {
         .path = supervisor->options.host_path,
-        .argv = words.at,
-        .envp = (const char *const *)environ,
-        .fds = {-1, -1, STDERR_FILENO, config_fd, pipe_ends[1]},
-        .fd_count = GROUPS_FD + 1,
+        .address = supervisor->options.address,
+        .plugin_dir = supervisor->options.plugin_dir,
+        .token_file = supervisor->options.token_file,
+        .plugin = plugin->path,
+        .name = plugin->name,
+        .instance = plugin->instance,
+        .config = plugin->config,
+        .slots = plugin->slots,
+        .slot_count = plugin->slot_count,
+        .concurrency = plugin->concurrency,
     };
-    _Static_assert(CONFIG_FD == 3 && GROUPS_FD == 4, "as in make_words()");
-    int error = spawn(&options, &plugin->pid);
-    close(config_fd);
-    close(pipe_ends[1]);
-    if (error != 0) {
-        close(pipe_ends[0]);
-    } else {
-        plugin->groups_fd = pipe_ends[0];
-    }
-    return error;
+    return host_process_start(&process, &plugin->pid, &plugin->groups_fd);
 }
 
 static int64_t
@@ -378,7 +281,7 @@ start_plugin(struct supervisor *supervisor, struct plugin *plugin,
     memset(&plugin->groups, 0, sizeof(plugin->groups));
     plugin->start_at = never;
     plugin->starts++;
-    int error = spawn_host(supervisor, plugin);
+    int error = start_host(supervisor, plugin);
     if (error != 0) {
         plugin->pid = 0;
         plugin->ended = make_event(plugin, SUPERVISOR_FAILED);
