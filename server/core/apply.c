@@ -236,9 +236,7 @@ apply_record(struct engine *engine, const struct record *record,
 
     *ret_job = NULL;
     engine->next_seq = record->seq + 1;
-    if (record->wall_ms > engine->last_wall_ms) {
-        engine->last_wall_ms = record->wall_ms;
-    }
+    engine->last_wall_ms = record->wall_ms;
     if (!event_type_is_about_job(record->type)) {
         return true;
     }

@@ -289,6 +289,10 @@ engine_apply(struct engine *engine, const struct record *record);
  * running attempts wait adopt_ms for their workers. May emit records. With no
  * jobs loaded it only records the start. `next_seq` is the first unused seq.
  *
+ * A wall clock behind the newest record means that no time has passed. Where
+ * that record was not applied, because rows reflect it already, only the
+ * caller's store knows it: `now.wall` must then be no earlier.
+ *
  * Slots may change here and are below jobs_max from then on. More live jobs
  * than jobs_max are asserted against: who lowers that limit must look first
  * (engine_stats()).

@@ -377,8 +377,5 @@ engine_load_job(struct engine *engine, const uint8_t *bytes, size_t len)
     job_set_failure(engine, job, row.reason, row.text);
     engine->shown[job->state]++;
     engine->payload_bytes += job->payload_bytes;
-    if (job->state_wall_ms > engine->last_wall_ms) {
-        engine->last_wall_ms = job->state_wall_ms;
-    }
     return job->state != JOB_RUNNING || load_attempt(engine, job, &row);
 }

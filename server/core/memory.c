@@ -158,6 +158,8 @@ engine_init(void *memory, const struct engine_limits *limits,
     rng_init(&engine->rng, seed);
     engine->hash_key.words[0] = rng_next(&engine->rng);
     engine->hash_key.words[1] = rng_next(&engine->rng);
+    /* Ids from before a restart must not look like new ones. */
+    engine->generation = rng_next(&engine->rng) ^ (uint64_t)now.wall.ms;
     engine->flow.since_ms = now.mono.ms;
     place_tables(&layout, engine);
     list_init(&engine->ring);

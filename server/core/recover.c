@@ -125,7 +125,9 @@ engine_recover(struct engine *engine, struct now now, uint64_t next_seq,
     redial_assert(next_seq >= engine->next_seq);
     int64_t wall_ms = now.wall.ms;
 
-    if (wall_ms < engine->last_wall_ms) {
+    /* Only the newest record tells; an older one may be from before a leap. */
+    if (engine->next_seq == next_seq && next_seq > 1 &&
+        wall_ms < engine->last_wall_ms) {
         wall_ms = engine->last_wall_ms;
     }
     engine->now = now;

@@ -100,6 +100,11 @@ report_take(struct engine *engine, const struct engine_report *report)
         report_stray(engine, job, report);
         return;
     }
+    /* An id that is void may be one from before a restart: the fence says. */
+    if (worker != NULL && worker != attempt->worker) {
+        answer_late(engine);
+        return;
+    }
     attempt->acked = true;
     /* At its deadline a job ends, whatever arrives in the same moment. */
     if (!attempt->ghost) {

@@ -285,7 +285,7 @@ struct engine {
     int64_t patience_until_ms; /* after recovery: workers are on their way */
 
     uint64_t next_seq;    /* recorded */
-    int64_t last_wall_ms; /* of the newest record */
+    int64_t last_wall_ms; /* of the last record applied */
     uint64_t payload_bytes;
 
     struct slab jobs;

@@ -404,6 +404,25 @@ a_worker_that_is_heard_just_before_the_tick_is_awake(void **state)
     rig_expect("");
 }
 
+static void
+a_report_of_another_worker_changes_nothing(void **state)
+{
+    (void)state;
+    start(1);
+    uint64_t other = rig_hello("w", "2", 1);
+
+    rig_seen();
+    assert_string_equal(rig_succeed(other, token)->reason, "LATE");
+    assert_string_equal(
+        rig_report_kind(other, token, REPORT_NOT_STARTED)->reason, "LATE");
+    rig_expect("");
+    rig_cancel(1);
+    rig_seen();
+    assert_string_equal(rig_succeed(other, token)->reason, "LATE");
+    rig_expect("");
+    assert_true(rig_is_live(1));
+}
+
 int
 main(void)
 {
@@ -430,6 +449,7 @@ main(void)
         rig_test(a_code_outside_the_seventeen_is_never_retried),
         rig_test(long_words_are_cut_in_the_state_but_not_in_the_record),
         rig_test(a_worker_that_is_heard_just_before_the_tick_is_awake),
+        rig_test(a_report_of_another_worker_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -464,6 +464,37 @@ a_lower_limit_than_what_lives_refuses_new_payloads(void **state)
     assert_string_equal(rig_submit(2)->reason, "PAYLOAD_BYTES_FULL");
 }
 
+static void
+what_came_after_the_clock_went_back_is_not_old(void **state)
+{
+    (void)state;
+    rig_submit(1);
+    rig.now.wall.ms -= 3600000;
+    rig.submit.deadline_ms = 5000;
+    rig_submit(2);
+    rig_restart();
+    rig_advance(4999);
+    rig_expect("");
+    rig_advance(1);
+    rig_expect("job.expired");
+}
+
+static void
+a_worker_id_from_before_the_restart_is_void(void **state)
+{
+    (void)state;
+    join(1);
+    uint64_t before = worker;
+
+    rig_submit(1);
+    rig.now.wall.ms += 1;
+    rig_restart();
+    join(1);
+    assert_int_not_equal(worker, before);
+    rig_heartbeat(before);
+    assert_string_equal(rig.out.result.reason, "UNKNOWN_WORKER");
+}
+
 int
 main(void)
 {
@@ -484,6 +515,8 @@ main(void)
         rig_test(different_states_have_different_hashes),
         rig_test(states_and_moves_have_names),
         rig_test(a_lower_limit_than_what_lives_refuses_new_payloads),
+        rig_test(what_came_after_the_clock_went_back_is_not_old),
+        rig_test(a_worker_id_from_before_the_restart_is_void),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
