@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/plugins/spawn.h"
 #include "tests/unit/plugins/fake_host.h"
+#include "tests/unit/plugins/http_server.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,63 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 static struct fake_host fake;
-static pid_t server_pid;
-static int server_input = -1;
-static int port;
+static struct http_server server;
 
 static int
 start_server(void **state)
 {
     (void)state;
-    char path[4096];
-    char script[4096];
-    const char *source = getenv("REDIAL_SOURCE_DIR");
-    snprintf(script, sizeof(script), "%s/tests/unit/plugins/http_server.py",
-             source == NULL ? "." : source);
-    const char *const argv[] = {"python3", "-B", script, NULL};
-    int input[2], output[2];
-    if (spawn_find("python3", getenv("PATH"), path) != 0 ||
-        pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0) {
-        return -1;
-    }
-    struct spawn_options options = {
-        .path = path,
-        .argv = argv,
-        .envp = (const char *const *)environ,
-        .fds = {input[0], output[1], 2},
-        .fd_count = 3,
-    };
-    if (spawn(&options, &server_pid) != 0) {
-        return -1;
-    }
-    close(input[0]);
-    close(output[1]);
-    server_input = input[1];
-    char line[32] = "";
-    size_t len = 0;
-    ssize_t part = 1;
-    while (part > 0 && strchr(line, '\n') == NULL && len < sizeof(line) - 1) {
-        part = read(output[0], line + len, sizeof(line) - 1 - len);
-        len += part > 0 ? (size_t)part : 0;
-    }
-    close(output[0]);
-    port = (int)strtol(line, NULL, 10);
-    return port > 0 ? 0 : -1;
+    return http_server_start(&server) ? 0 : -1;
 }
 
 static int
 stop_server(void **state)
 {
     (void)state;
-    close(server_input);
-    return waitpid(server_pid, NULL, 0) == server_pid ? 0 : -1;
+    return http_server_stop(&server) ? 0 : -1;
 }
 
 static void
@@ -76,7 +38,7 @@ open_http(const char *path, const char *more_config)
 {
     char config[4096];
     snprintf(config, sizeof(config), "{\"url\":\"http://127.0.0.1:%d%s\"%s}",
-             port, path, more_config);
+             server.port, path, more_config);
     if (fake_host_open(&fake, "http", config) != REDIAL_OK) {
         fail_msg("%s", fake.error);
     }
@@ -107,7 +69,7 @@ server_count(const char *name)
     static struct fake_host reader;
     char config[256];
     snprintf(config, sizeof(config), "{\"url\":\"http://127.0.0.1:%d/stats\"}",
-             port);
+             server.port);
     assert_int_equal(fake_host_open(&reader, "http", config), REDIAL_OK);
     struct redial_plugin_attempt attempt = fake_attempt();
     const char *found = strstr(fake_host_run(&reader, &attempt)->result, name);
@@ -348,10 +310,10 @@ no_connection_is_unavailable(void **state)
 {
     (void)state;
     int fd;
-    int before = port;
-    port = closed_port(&fd);
+    int before = server.port;
+    server.port = closed_port(&fd);
     open_http("/", "");
-    port = before;
+    server.port = before;
     const struct fake_outcome *outcome = run_method("x");
     assert_int_equal(outcome->code, REDIAL_UNAVAILABLE);
     assert_string_equal(outcome->reason, "NO_CONNECTION");
@@ -381,11 +343,11 @@ limits_are_kept(void **state)
 
     /* A queue of length 0 that is full: connecting takes for ever. */
     int fd;
-    int before = port;
-    port = closed_port(&fd);
+    int before = server.port;
+    server.port = closed_port(&fd);
     assert_int_equal(listen(fd, 0), 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
+                                  .sin_port = htons((uint16_t)server.port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fillers[2];
     for (int i = 0; i < 2; i++) {
@@ -394,7 +356,7 @@ limits_are_kept(void **state)
         (void)connect(fillers[i], (struct sockaddr *)&address, sizeof(address));
     }
     open_http("/", ",\"connect_timeout_ms\":100");
-    port = before;
+    server.port = before;
     outcome = run_method("x");
     close(fillers[0]);
     close(fillers[1]);
