@@ -219,6 +219,9 @@ gateway_start(struct sim *sim)
     engine_recover(gateway->engine, now, sim->disk.count + 1, &gateway->outbox);
     find_slots(sim);
     gateway_gather(sim, NULL, NULL);
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        ledger_check_view(sim, i);
+    }
     gateway_publish(sim);
     if (!sim->healing && sim_chance(sim, 10)) {
         sim_count_fault(sim, FAULT_CRASH_EARLY);

@@ -97,6 +97,7 @@ move(struct sim *sim, uint32_t spec, const struct record *record)
 #define JOB_MOVE(before, after, event)                           \
     if (from == JOB_##before && record->type == EVENT_##event) { \
         job->state = JOB_##after;                                \
+        job->state_wall_ms = record->wall_ms;                    \
         if (!sim->ledger.replaying) {                            \
             sim->coverage->moves[MOVE_##before##_##after]++;     \
             sim->coverage->states[JOB_##after]++;                \
@@ -249,6 +250,25 @@ check_plain_end(struct sim *sim, uint32_t spec, const struct record *record)
     }
 }
 
+/* Out of time after a failure: it says what failed last. */
+static void
+check_last_failure(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    enum redial_status code = REDIAL_DEADLINE_EXCEEDED;
+
+    if (record->decision.rule != RULE_DEADLINE_EXCEEDED) {
+        return;
+    }
+    if (record->type == EVENT_JOB_FAILED && job->charged > 0) {
+        code = job->last_code;
+    }
+    if (record->code != code) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u failed with code %d, not %d",
+                 spec, (int)record->code, (int)code);
+    }
+}
+
 static void
 ended(struct sim *sim, uint32_t spec, const struct record *record)
 {
@@ -259,6 +279,7 @@ ended(struct sim *sim, uint32_t spec, const struct record *record)
             ledger_decided(sim, spec, record);
         } else {
             check_plain_end(sim, spec, record);
+            check_last_failure(sim, spec, record);
             if (job->state == JOB_RUNNING) {
                 ledger_ghost(sim, spec);
             }
@@ -447,6 +468,10 @@ ledger_record(struct sim *sim, const struct record *record)
                  event_type_name(record->type), job_state_name(job->state));
     }
     follow(sim, spec, record);
+    if (record->decision.rule != RULE_NONE &&
+        record->type != EVENT_ATTEMPT_LOST) {
+        job->decision = record->decision;
+    }
     touch(sim, spec);
 }
 

@@ -35,6 +35,7 @@ struct ledger_job {
     uint64_t job_seq;
     uint64_t accepted_seq;
     int64_t accepted_wall_ms;
+    int64_t state_wall_ms;
     uint64_t deadline_ms; /* effective ones, from acceptance; 0: none */
     uint64_t queue_ttl_ms;
     int64_t deadline_at; /* INT64_MAX: none */
@@ -70,6 +71,11 @@ struct ledger_job {
     enum redial_status over_code;
     char over_reason[SIM_WORD_BYTES];
     struct message_report over_report; /* fence 0: by no report */
+
+    /* The last decision and the last failure that counted. */
+    struct decision decision;
+    enum redial_status last_code;
+    char last_reason[SIM_WORD_BYTES];
 
     uint64_t final_seq;
     enum event_type final_type;

@@ -159,6 +159,25 @@ check_free(struct sim *sim, uint32_t spec, const struct record *record)
     }
 }
 
+/* Charged only if it may have started. */
+static void
+check_charged(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct engine_input *input = sim->ledger.input;
+    bool unsent = input != NULL && input->type == ENGINE_UNSENT &&
+                  is_token_of(&input->unsent, record);
+    bool unseen = job->ack == ACK_NO && record->type == EVENT_ATTEMPT_LOST &&
+                  worker->connected;
+
+    if (unsent || unseen || job->not_listed ||
+        is_reported(sim, record, REPORT_NOT_STARTED)) {
+        sim_fail(sim, VIOLATION_CHARGE, "job %u: attempt %u was charged", spec,
+                 record->attempt);
+    }
+}
+
 /* A time-out by the gateway, or what the worker said. */
 static void
 check_failed(struct sim *sim, uint32_t spec, const struct record *record)
@@ -236,7 +255,9 @@ check_over(struct sim *sim, uint32_t spec, const struct record *record)
         check_lost(sim, spec, record);
         break;
     }
-    if (!record->charged) {
+    if (record->charged) {
+        check_charged(sim, spec, record);
+    } else {
         check_free(sim, spec, record);
     }
 }
@@ -279,6 +300,11 @@ ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
         job->over_report = sim->ledger.message->report;
     }
     if (record->charged) {
+        if (record->type != EVENT_ATTEMPT_SUCCEEDED) {
+            job->last_code = record->code;
+            memcpy(job->last_reason, job->over_reason,
+                   sizeof(job->last_reason));
+        }
         job->charged++;
         job->free_streak = 0;
         job->suspect = record->final_lost;

@@ -188,7 +188,11 @@ check_delay(struct sim *sim, uint32_t spec, const struct retry_policy *policy,
 
     if (!job->over_charged) {
         /* The first one at once, then backoff of its own count. */
-        if (decision->delay_ms > 0) {
+        if ((decision->delay_source == DELAY_NONE) != (job->free_streak <= 1)) {
+            sim_fail(sim, VIOLATION_BACKOFF, "job %u: free attempt %u in a row",
+                     spec, job->free_streak);
+        }
+        if (decision->delay_source != DELAY_NONE) {
             check_bounds(sim, spec, decision,
                          backoff_bounds(policy, job->free_streak - 1, 0));
         }
@@ -247,6 +251,20 @@ check_numbers(struct sim *sim, uint32_t spec, const struct record *record)
     }
 }
 
+/* What never started did not really fail: then the last failure counts. */
+static void
+check_code(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    bool real = job->over_charged || job->charged == 0;
+    enum redial_status code = real ? job->over_code : job->last_code;
+
+    if (record->type == EVENT_JOB_FAILED && record->code != code) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u failed with code %d, not %d",
+                 spec, (int)record->code, (int)code);
+    }
+}
+
 void
 ledger_decided(struct sim *sim, uint32_t spec, const struct record *record)
 {
@@ -266,6 +284,7 @@ ledger_decided(struct sim *sim, uint32_t spec, const struct record *record)
         }
     }
     if (decision->rule == rule && record->type == event_of(rule, decision)) {
+        check_code(sim, spec, record);
         return;
     }
     enum violation violation = VIOLATION_WRONG_RULE;

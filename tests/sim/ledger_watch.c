@@ -159,6 +159,46 @@ ledger_check_end(struct sim *sim)
     }
 }
 
+static bool
+same_words(struct text a, const char *b)
+{
+    return a.len == strlen(b) && (a.len == 0 || memcmp(a.at, b, a.len) == 0);
+}
+
+/* What the job is, and what was last decided about it. */
+static bool
+tells_the_same(const struct sim *sim, uint32_t index,
+               const struct job_view *view)
+{
+    const struct spec *spec = &sim->agents.specs[index];
+    const struct ledger_job *job = &sim->ledger.jobs[index];
+    const struct decision *decision = &job->decision;
+
+    return same_words(view->service, sim->plan.method[spec->method].service) &&
+           same_words(view->method, sim->plan.method[spec->method].method) &&
+           same_words(view->tenant, sim->plan.tenant[spec->tenant]) &&
+           same_words(view->key, spec->key_text) &&
+           same_words(view->correlation,
+                      spec->has_correlation ? spec->correlation : "") &&
+           view->priority == spec->priority &&
+           view->idempotency == spec->idempotency &&
+           view->payload_bytes == spec->payload_bytes &&
+           view->decision.rule == decision->rule &&
+           view->decision.delay_source == decision->delay_source &&
+           view->decision.clamp == decision->clamp &&
+           view->decision.delay_ms == decision->delay_ms &&
+           view->decision.backoff_ms == decision->backoff_ms &&
+           view->decision.jitter_permille == decision->jitter_permille &&
+           view->decision.attempts_left == decision->attempts_left &&
+           view->decision.until_wall_ms == decision->until_wall_ms &&
+           view->decision.policy_version == decision->policy_version &&
+           (job->state != JOB_RUNNING ||
+            same_words(view->worker, sim->ledger.workers[job->worker].name)) &&
+           (job->charged == 0 ||
+            (view->last_code == job->last_code &&
+             same_words(view->last_reason, job->last_reason)));
+}
+
 void
 ledger_check_view(struct sim *sim, uint32_t spec)
 {
@@ -180,12 +220,17 @@ ledger_check_view(struct sim *sim, uint32_t spec)
     if (sim_only_promises(sim)) {
         return;
     }
+    if (!tells_the_same(sim, spec, &view)) {
+        sim_fail(sim, VIOLATION_VIEW, "job %u looks like another: %s, %s", spec,
+                 rule_name(view.decision.rule), rule_name(job->decision.rule));
+    }
     if (slot != sim->gateway.slot_of[spec] || view.state != job->state ||
         view.seq != job->seq || view.job_seq != job->job_seq ||
         view.attempts_charged != job->charged ||
         view.attempts_free != job->free || view.attempt != job->attempt ||
         (job->state == JOB_RUNNING && view.fence != job->fence) ||
-        view.accepted_wall_ms != job->accepted_wall_ms) {
+        view.accepted_wall_ms != job->accepted_wall_ms ||
+        view.state_wall_ms != job->state_wall_ms) {
         sim_fail(sim, VIOLATION_VIEW,
                  "job %u: %s, seq %" PRIu64 ", charged %u, free %u, not %s, "
                  "seq %" PRIu64 ", charged %u, free %u",

@@ -226,18 +226,37 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
     }
 }
 
+/* A refused Hello has said nothing. */
+static void
+unhear_hello(struct sim *sim, const struct ledger_worker *worker)
+{
+    for (uint32_t i = 0; worker != NULL && i < sim->agents.spec_count; i++) {
+        struct ledger_job *job = &sim->ledger.jobs[i];
+
+        if (job->state == JOB_RUNNING &&
+            &sim->ledger.workers[job->worker] == worker) {
+            job->not_listed = false;
+            job->ack = ACK_UNKNOWN;
+        }
+    }
+}
+
 void
 ledger_heard(struct sim *sim, const struct engine_result *result)
 {
     struct ledger *ledger = &sim->ledger;
-
-    if (ledger->input->type != ENGINE_HELLO || result->status != REDIAL_OK) {
-        return;
-    }
     char name[2 * SIM_WORD_BYTES];
 
+    if (ledger->input->type != ENGINE_HELLO) {
+        return;
+    }
     full_name(&ledger->input->hello, name);
     struct ledger_worker *worker = ledger_worker_named(sim, plan_text(name));
+
+    if (result->status != REDIAL_OK) {
+        unhear_hello(sim, worker);
+        return;
+    }
 
     if (worker == NULL) {
         if (ledger->worker_count == LEDGER_WORKERS_MAX) {
