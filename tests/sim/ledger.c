@@ -13,8 +13,8 @@ same_text(struct text a, struct text b)
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
-static bool
-is_final(enum job_state state)
+bool
+ledger_is_final(enum job_state state)
 {
     switch (state) {
 #define JOB_STATE(name, number, final, waits_for) \
@@ -461,9 +461,10 @@ ledger_record(struct sim *sim, const struct record *record)
     job->seq = record->seq;
     job->job_seq = record->job_seq;
     if (record->type == EVENT_ATTEMPT_LATE) {
+        ledger_late(sim, spec, record);
         return;
     }
-    if (is_final(job->state)) {
+    if (ledger_is_final(job->state)) {
         sim_fail(sim, VIOLATION_TWO_ENDS, "job %u: %s after %s", spec,
                  event_type_name(record->type), job_state_name(job->state));
     }
@@ -471,6 +472,10 @@ ledger_record(struct sim *sim, const struct record *record)
     if (record->decision.rule != RULE_NONE &&
         record->type != EVENT_ATTEMPT_LOST) {
         job->decision = record->decision;
+        /* A refusal and the end that follows it are one decision. */
+        ledger->rules[record->decision.rule] += !ledger->replaying &&
+                                                record->type !=
+                                                    EVENT_RETRY_REFUSED;
     }
     touch(sim, spec);
 }
@@ -500,7 +505,7 @@ ledger_command(struct sim *sim, const struct engine_command *command)
                      command->slot);
         }
         spec = sim->gateway.slots[command->slot] - 1;
-        if (!is_final(sim->ledger.jobs[spec].state)) {
+        if (!ledger_is_final(sim->ledger.jobs[spec].state)) {
             sim_fail(sim, VIOLATION_SLOT, "job %u lives and lost its slot",
                      spec);
         }
@@ -510,223 +515,4 @@ ledger_command(struct sim *sim, const struct engine_command *command)
     case COMMAND_FORGET:
         break;
     }
-}
-
-/* ---- Steps ------------------------------------------------------------- */
-
-void
-ledger_before(struct sim *sim, const struct engine_input *input,
-              const struct message *message)
-{
-    struct ledger *ledger = &sim->ledger;
-
-    ledger->input = input;
-    ledger->message = message;
-    ledger->seq_before = ledger->next_seq;
-    ledger->touched_count = 0;
-    ledger->starts = 0;
-    ledger->assigns = 0;
-    ledger_hear(sim, input, message);
-}
-
-static void
-after_submit(struct sim *sim, const struct engine_result *result)
-{
-    uint32_t asked = sim->ledger.message->submit.spec;
-    const struct spec *spec = &sim->agents.specs[asked];
-    const struct ledger_job *job = &sim->ledger.jobs[asked];
-    uint32_t owner = spec->key == 0
-                         ? 0
-                         : sim->ledger.keys[spec->tenant][spec->key].spec;
-    bool made = job->accepted_seq >= sim->ledger.seq_before;
-    bool said = result->status == REDIAL_OK && !result->deduplicated;
-
-    if (made != said ||
-        (made && memcmp(&result->job, &spec->id, sizeof(spec->id)) != 0)) {
-        sim_fail(sim, VIOLATION_ANSWER, "job %u: acknowledged, not made",
-                 asked);
-    }
-    if (made) {
-        return;
-    }
-    if (result->status == REDIAL_OK) {
-        uint32_t joined = spec_of(sim, result->job);
-
-        /* Itself, or the first one with its key and content. */
-        if (joined != asked &&
-            (owner == 0 || joined != owner - 1 ||
-             sim->agents.specs[joined].content != spec->content)) {
-            sim_fail(sim, VIOLATION_DUPLICATE, "job %u joined %u", asked,
-                     joined);
-        }
-        if (sim->ledger.jobs[joined].state == JOB_NONE) {
-            sim_fail(sim, VIOLATION_DUPLICATE, "job %u joined nothing", asked);
-        }
-        return;
-    }
-    if (result->status == REDIAL_ALREADY_EXISTS &&
-        (owner == 0 || sim->agents.specs[owner - 1].content == spec->content)) {
-        sim_fail(sim, VIOLATION_DUPLICATE, "job %u: nobody has its key", asked);
-    }
-    if (result->status == REDIAL_RESOURCE_EXHAUSTED && owner != 0 &&
-        sim->agents.specs[owner - 1].content == spec->content) {
-        sim_fail(sim, VIOLATION_DUPLICATE, "job %u was refused, not joined",
-                 asked);
-    }
-}
-
-static void
-after_cancel(struct sim *sim, const struct engine_result *result)
-{
-    uint32_t spec = spec_of(sim, sim->ledger.input->cancel.id);
-    enum job_state state = spec == PLAN_JOBS_MAX ? JOB_NONE
-                                                 : sim->ledger.jobs[spec].state;
-
-    if (result->status == REDIAL_OK ? !is_final(state)
-                                    : state != JOB_NONE && !is_final(state)) {
-        sim_fail(sim, VIOLATION_ANSWER, "job %u: cancel left it in %s", spec,
-                 job_state_name(state));
-    }
-    if (result->status == REDIAL_OK && result->changed &&
-        state != JOB_CANCELLED) {
-        sim_fail(sim, VIOLATION_ANSWER, "job %u: cancelled, but %s", spec,
-                 job_state_name(state));
-    }
-}
-
-void
-ledger_after(struct sim *sim, const struct engine_result *result)
-{
-    struct ledger *ledger = &sim->ledger;
-
-    for (uint32_t i = 0; i < ledger->touched_count; i++) {
-        uint32_t spec = ledger->touched[i];
-
-        if (ledger->jobs[spec].over) {
-            sim_fail(sim, VIOLATION_RECORD, "job %u: no decision", spec);
-        }
-        ledger_check_view(sim, spec);
-    }
-    if (ledger->starts != ledger->assigns) {
-        sim_fail(sim, VIOLATION_RECORD, "%u starts, %u assignments",
-                 ledger->starts, ledger->assigns);
-    }
-    if (ledger->input == NULL) {
-        return;
-    }
-    if (ledger->input->type == ENGINE_SUBMIT) {
-        after_submit(sim, result);
-    } else if (ledger->input->type == ENGINE_CANCEL) {
-        after_cancel(sim, result);
-    }
-    ledger_heard(sim, result);
-    ledger->input = NULL;
-    ledger->message = NULL;
-}
-
-void
-ledger_trimmed(struct sim *sim, uint32_t spec)
-{
-    const struct spec *own = &sim->agents.specs[spec];
-
-    if (own->key != 0 &&
-        sim->ledger.keys[own->tenant][own->key].spec == spec + 1) {
-        sim->ledger.keys[own->tenant][own->key].spec = 0;
-    }
-}
-
-/* ---- Crash and recovery ------------------------------------------------ */
-
-void
-ledger_crashed(struct sim *sim)
-{
-    struct ledger *ledger = &sim->ledger;
-    uint64_t count = sim->disk.count;
-
-    memset(ledger->jobs, 0, sizeof(ledger->jobs));
-    memset(ledger->keys, 0, sizeof(ledger->keys));
-    ledger->next_seq = 1;
-    ledger->last_wall_ms = 0;
-    ledger->replaying = true;
-    for (uint64_t seq = 1; seq <= count; seq++) {
-        struct record record;
-
-        disk_read(sim, seq, &record);
-        ledger_record(sim, &record);
-    }
-    ledger->replaying = false;
-    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
-        const struct spec *spec = &sim->agents.specs[i];
-        const struct ledger_job *job = &ledger->jobs[i];
-
-        if (sim->disk.trimmed[i]) {
-            ledger_trimmed(sim, i);
-        }
-        if (spec->state == SPEC_ACKED &&
-            ledger->jobs[spec->job].state == JOB_NONE) {
-            sim_fail(sim, VIOLATION_LOST_JOB,
-                     "job %u was acknowledged and is not in the log",
-                     spec->job);
-        }
-        if (ledger->heard[i] != 0 && ledger->heard[i] != job->end_hash) {
-            sim_fail(sim, VIOLATION_TWO_ENDS,
-                     "job %u: its published end is not in the log", i);
-        }
-        if (spec->cancelled && ledger->jobs[spec->job].state != JOB_CANCELLED) {
-            sim_fail(sim, VIOLATION_LOST_JOB,
-                     "job %u was cancelled and is not any more", spec->job);
-        }
-    }
-}
-
-/* What is left of a duration until a wall time, seen from `now`. */
-static int64_t
-remaining(int64_t until_wall_ms, int64_t now_wall_ms, uint64_t original_ms)
-{
-    int64_t left = until_wall_ms - now_wall_ms;
-
-    if (left < 0) {
-        return 0;
-    }
-    return left > (int64_t)original_ms ? (int64_t)original_ms : left;
-}
-
-void
-ledger_recovering(struct sim *sim)
-{
-    struct ledger *ledger = &sim->ledger;
-    int64_t wall = sim->wall_ms;
-    int64_t now = sim->mono_ms;
-
-    /* A clock behind the log: no time has passed. */
-    if (wall < ledger->last_wall_ms) {
-        wall = ledger->last_wall_ms;
-        sim_count_fault(sim, FAULT_WALL_BEHIND_LOG);
-    }
-    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
-        struct ledger_job *job = &ledger->jobs[i];
-
-        if (job->state == JOB_NONE || is_final(job->state)) {
-            continue;
-        }
-        if (job->deadline_ms > 0) {
-            job->deadline_at = now + remaining(job->accepted_wall_ms +
-                                                   (int64_t)job->deadline_ms,
-                                               wall, job->deadline_ms);
-        }
-        if (job->queue_ttl_ms > 0) {
-            job->queue_end_at = now + remaining(job->accepted_wall_ms +
-                                                    (int64_t)job->queue_ttl_ms,
-                                                wall, job->queue_ttl_ms);
-        }
-        job->due_at = now;
-        if (job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF) {
-            job->due_at = now + remaining(job->until_wall_ms, wall,
-                                          job->until_delay_ms);
-        }
-        job->ack = ACK_UNKNOWN;
-        job->started_at = INT64_MIN;
-        job->solo = false;
-    }
-    ledger_workers_away(sim);
 }

@@ -5,7 +5,8 @@
  * shares no code with the engine; where the engine decides, the ledger works
  * out for itself what may be decided.
  *
- * ledger.c follows records and checks order, moves, ends and answers;
+ * ledger.c follows records and checks order, moves and ends; ledger_step.c
+ * checks answers, and reads the log again after a crash;
  * ledger_attempt.c checks starts and ends of attempts against what workers
  * said; ledger_decide.c works out the retry decision; ledger_dispatch.c counts
  * who may take how much; ledger_worker.c follows workers; ledger_watch.c checks
@@ -148,6 +149,8 @@ struct ledger {
     uint32_t starts;
     uint32_t assigns;
 
+    uint64_t rules[32]; /* decisions since the gateway started */
+
     /* What watchers heard, which must stay true. */
     uint64_t heard[PLAN_JOBS_MAX]; /* end_hash; 0: no end heard of */
 };
@@ -209,6 +212,10 @@ ledger_check_end(struct sim *sim);
 uint64_t
 ledger_end_hash(const struct record *record);
 
+/* Compares the engine's figures with what the ledger counts. */
+void
+ledger_check_stats(struct sim *sim);
+
 /* How many jobs are not final. */
 uint32_t
 ledger_live(const struct sim *sim);
@@ -218,6 +225,10 @@ void
 ledger_check_view(struct sim *sim, uint32_t spec);
 
 /* ---- Between ledger*.c ------------------------------------------------- */
+
+/* By job.def, not by the engine's own function. */
+bool
+ledger_is_final(enum job_state state);
 
 /* The policy in force for a job under a version. */
 const struct method_policy *
@@ -234,6 +245,10 @@ ledger_attempt_started(struct sim *sim, uint32_t spec,
 void
 ledger_attempt_over(struct sim *sim, uint32_t spec,
                     const struct record *record);
+
+/* A report came too late to count. */
+void
+ledger_late(struct sim *sim, uint32_t spec, const struct record *record);
 
 /* After ledger_attempt_over(): the decision that follows it. */
 void

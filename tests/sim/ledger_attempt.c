@@ -320,3 +320,27 @@ ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
         job->kills++;
     }
 }
+
+void
+ledger_late(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct engine_input *input = sim->ledger.input;
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    if (sim->ledger.replaying) {
+        return;
+    }
+    if (input == NULL || input->type != ENGINE_REPORT ||
+        !is_token_of(&input->report.token, record) ||
+        (job->state == JOB_RUNNING && job->fence == record->fence)) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u: a strange latecomer", spec);
+    }
+    enum redial_status code = input->report.kind == REPORT_NOT_STARTED
+                                  ? REDIAL_UNAVAILABLE
+                                  : input->report.code;
+
+    if (record->code != code) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u: late with code %d, not %d",
+                 spec, (int)record->code, (int)code);
+    }
+}

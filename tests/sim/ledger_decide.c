@@ -244,9 +244,10 @@ check_numbers(struct sim *sim, uint32_t spec, const struct record *record)
                  decision->policy_version, decision->attempts_charged,
                  decision->attempts_free);
     }
-    if (record->type == EVENT_RETRY_PLANNED &&
-        decision->until_wall_ms !=
-            record->wall_ms + (int64_t)decision->delay_ms) {
+    if ((record->type == EVENT_RETRY_PLANNED &&
+         decision->until_wall_ms !=
+             record->wall_ms + (int64_t)decision->delay_ms) ||
+        (record->type == EVENT_JOB_RELEASED && decision->until_wall_ms != 0)) {
         sim_fail(sim, VIOLATION_BACKOFF, "job %u: until does not fit", spec);
     }
 }

@@ -159,6 +159,87 @@ ledger_check_end(struct sim *sim)
     }
 }
 
+/* ---- The engine's own figures ------------------------------------------ */
+
+struct figures {
+    uint64_t shown[16]; /* by enum job_state */
+    uint64_t payload_bytes;
+    uint32_t keys;
+    uint32_t workers;
+};
+
+static void
+count_jobs(const struct sim *sim, struct figures *figures)
+{
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+        bool timed = job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF;
+
+        if (lives(job)) {
+            /* What is due waits like one that is ready. */
+            figures->shown[timed && job->due_at <= sim->mono_ms ? JOB_READY
+                                                                : job->state]++;
+        }
+    }
+    for (uint32_t i = 0; i < sim->plan.limits.jobs_max; i++) {
+        uint32_t spec = sim->gateway.slots[i];
+
+        if (spec != 0) {
+            figures->payload_bytes += sim->agents.specs[spec - 1].payload_bytes;
+        }
+    }
+}
+
+static struct figures
+count_figures(const struct sim *sim)
+{
+    struct figures figures = {0};
+
+    count_jobs(sim, &figures);
+    for (uint32_t i = 0; i < PLAN_TENANTS_MAX; i++) {
+        for (uint32_t k = 1; k <= PLAN_KEYS; k++) {
+            figures.keys += sim->ledger.keys[i][k].spec != 0;
+        }
+    }
+    for (uint32_t i = 0; i < sim->ledger.worker_count; i++) {
+        figures.workers += sim->ledger.workers[i].connected;
+    }
+    return figures;
+}
+
+void
+ledger_check_stats(struct sim *sim)
+{
+    struct figures figures = count_figures(sim);
+    struct engine_stats stats;
+
+    engine_stats(sim->gateway.engine, gateway_now(sim), &stats);
+    for (uint32_t i = JOB_SCHEDULED; i <= JOB_PARKED; i++) {
+        if (stats.jobs[i] != figures.shown[i]) {
+            sim_fail(sim, VIOLATION_VIEW, "%" PRIu64 " jobs %s, not %" PRIu64,
+                     stats.jobs[i], job_state_name((enum job_state)i),
+                     figures.shown[i]);
+        }
+    }
+    if (stats.payload_bytes != figures.payload_bytes ||
+        stats.keys != figures.keys || stats.workers != figures.workers ||
+        stats.next_seq != sim->ledger.next_seq) {
+        sim_fail(sim, VIOLATION_VIEW,
+                 "%" PRIu64 " payload bytes, %u keys, %u workers, not %" PRIu64
+                 ", %u, %u",
+                 stats.payload_bytes, stats.keys, stats.workers,
+                 figures.payload_bytes, figures.keys, figures.workers);
+    }
+    for (uint32_t i = 1; i < 32; i++) {
+        if (stats.rules[i] != sim->ledger.rules[i]) {
+            sim_fail(sim, VIOLATION_VIEW, "rule %s %" PRIu64 " times",
+                     rule_name((enum rule)i), stats.rules[i]);
+        }
+    }
+}
+
+/* ---- Views ------------------------------------------------------------- */
+
 static bool
 same_words(struct text a, const char *b)
 {
