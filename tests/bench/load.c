@@ -13,8 +13,10 @@ static const char usage[] =
     "                   [--fail-every N]\n"
     "\n"
     "agent: keeps --in-flight jobs of bench.Echo/Run open on each connection\n"
-    "until --jobs are final, and prints one line of JSON. --wait: each job is\n"
-    "one call that waits for its outcome, from a thread of its own.\n"
+    "until --jobs are final, and prints one line of JSON. --wait: instead, "
+    "one\n"
+    "call at a time on each connection (--in-flight 1) that waits for its\n"
+    "outcome.\n"
     "worker: echoes payloads until SIGTERM; --fail-every: every n-th job "
     "fails\n"
     "its first attempt with pushback 0.\n";
@@ -86,11 +88,11 @@ main(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         good = take(&options, option) && good;
     }
-    if (good && options.address != NULL && strcmp(argv[optind], "agent") == 0) {
+    good = good && options.address != NULL && optind == argc - 1;
+    if (good && strcmp(argv[optind], "agent") == 0) {
         return load_agent(&options);
     }
-    if (good && options.address != NULL &&
-        strcmp(argv[optind], "worker") == 0) {
+    if (good && strcmp(argv[optind], "worker") == 0) {
         return load_worker(&options);
     }
     (void)fputs(usage, stderr);

@@ -16,6 +16,7 @@
 
 enum {
     IN_FLIGHT_MAX = 1000, /* ids in one Await */
+    CONNECT_MS = 10000,
     PATIENCE_MS = 120000,
 };
 
@@ -76,6 +77,17 @@ job_of(const struct lane *lane, const char *id)
     };
 }
 
+static bool
+is_busy(struct place *place)
+{
+    bool busy;
+
+    (void)pthread_mutex_lock(&place->lane->lock);
+    busy = place->busy;
+    (void)pthread_mutex_unlock(&place->lane->lock);
+    return busy;
+}
+
 static void
 fill(struct lane *lane)
 {
@@ -85,7 +97,7 @@ fill(struct lane *lane)
         struct place *place = &lane->places[i];
         struct redial_job job;
 
-        if (place->busy) {
+        if (is_busy(place)) {
             continue;
         }
         if (atomic_fetch_sub(lane->left, 1) <= 0) {
@@ -129,18 +141,19 @@ gather(struct lane *lane, const char **ids)
     return count;
 }
 
+/* The job of this id has ended; `good`: as it should. */
 static void
-settle(struct lane *lane, const struct redial_job_info *job)
+settle(struct lane *lane, const char *id, bool good)
 {
     for (uint32_t i = 0; i < lane->options->in_flight; i++) {
         struct place *place = &lane->places[i];
 
-        if (!place->busy || strcmp(place->id, job->id) != 0) {
+        if (!is_busy(place) || strcmp(place->id, id) != 0) {
             continue;
         }
-        samples_add(lane->samples, place->began_ns);
-        if (job->state != REDIAL_JOB_SUCCEEDED ||
-            job->outcome->result_bytes != lane->options->bytes) {
+        if (good) {
+            samples_add(lane->samples, place->began_ns);
+        } else {
             samples_add_failed(lane->samples);
         }
         (void)pthread_mutex_lock(&lane->lock);
@@ -149,6 +162,14 @@ settle(struct lane *lane, const struct redial_job_info *job)
         (void)pthread_mutex_unlock(&lane->lock);
         return;
     }
+}
+
+/* It succeeded, and what came back is as long as what was sent. */
+static bool
+is_echoed(const struct lane *lane, const struct redial_job_info *job)
+{
+    return job->state == REDIAL_JOB_SUCCEEDED && job->outcome != NULL &&
+           job->outcome->result_bytes == lane->options->bytes;
 }
 
 static bool
@@ -169,7 +190,10 @@ collect(struct lane *lane)
         return false;
     }
     for (size_t i = 0; i < list->count; i++) {
-        settle(lane, &list->jobs[i]);
+        settle(lane, list->jobs[i].id, is_echoed(lane, &list->jobs[i]));
+    }
+    for (size_t i = 0; i < list->missing_count; i++) {
+        settle(lane, list->missing[i], false);
     }
     redial_job_list_free(list);
     return true;
@@ -194,13 +218,15 @@ run_calls(void *arg)
     struct redial_error error;
 
     while (atomic_fetch_sub(lane->left, 1) > 0) {
-        struct redial_job job = job_of(lane, NULL);
+        char id[REDIAL_NAME_BYTES];
+        struct redial_job job = job_of(lane, id);
         struct redial_job_info *info = NULL;
         int64_t began = clock_ns();
 
+        redial_new_id(id);
         if (redial_call(lane->client, &job, redial_in_ms(PATIENCE_MS), &info,
                         &error) == REDIAL_OK &&
-            info->state == REDIAL_JOB_SUCCEEDED) {
+            is_echoed(lane, info)) {
             samples_add(lane->samples, began);
         } else {
             samples_add_failed(lane->samples);
@@ -208,6 +234,27 @@ run_calls(void *arg)
         redial_job_info_free(info);
     }
     return NULL;
+}
+
+/* Connecting is no part of what is measured: one question that costs little. */
+static bool
+is_connected(redial_client *client)
+{
+    char id[REDIAL_NAME_BYTES];
+    struct redial_job_ref nobody = {.id = id};
+    struct redial_job_info *info = NULL;
+    struct redial_error error = {.text = ""};
+    enum redial_status status;
+
+    redial_new_id(id);
+    status = redial_get(client, nobody, redial_in_ms(CONNECT_MS), &info,
+                        &error);
+    redial_job_info_free(info);
+    if (status != REDIAL_OK && status != REDIAL_NOT_FOUND) {
+        (void)fprintf(stderr, "redial-load: %s\n", error.text);
+        return false;
+    }
+    return true;
 }
 
 static bool
@@ -228,7 +275,7 @@ lane_open(struct lane *lane)
         (void)fprintf(stderr, "redial-load: %s\n", error.text);
         return false;
     }
-    return true;
+    return is_connected(lane->client);
 }
 
 static void
@@ -266,7 +313,7 @@ load_agent(const struct load_options *options)
         samples_begin(&samples);
         run_all(lanes, options->connections, options->wait);
         samples_print(&samples);
-        good = samples.count + samples.failed >= options->jobs;
+        good = samples.count == options->jobs;
     }
     samples_fini(&samples);
     free(payload);
