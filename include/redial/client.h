@@ -5,7 +5,7 @@
  *
  *     struct redial_client_options options = {
  *         .struct_size = sizeof(options),
- *         .connection.addresses = "ipc:///run/redial/agents.sock",
+ *         .connection.addresses = "ipc:///run/redial/agent.sock",
  *     };
  *     redial_client *client;
  *     struct redial_error error;

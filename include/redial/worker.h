@@ -18,7 +18,7 @@
  *     };
  *     struct redial_worker_options options = {
  *         .struct_size = sizeof(options),
- *         .connection.addresses = "ipc:///run/redial/workers.sock",
+ *         .connection.addresses = "ipc:///run/redial/worker.sock",
  *         .name = "image-worker",
  *         .methods = methods, .method_count = 1,
  *     };

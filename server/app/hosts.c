@@ -139,15 +139,16 @@ hosts_start(struct gateway *gateway)
 static void
 report_dead(struct gateway *gateway, const struct supervisor_event *event)
 {
-    struct mailbox *mailbox = mailbox_find_instance(gateway, event->name,
-                                                    event->instance);
+    const struct mailbox *mailbox = mailbox_find_instance(gateway, event->name,
+                                                          event->instance);
+    char name[SUPERVISOR_NAME_BYTES + SUPERVISOR_INSTANCE_BYTES];
     struct engine_input input = {.type = ENGINE_WORKER_GONE};
 
-    if (mailbox == NULL) {
-        return;
-    }
-    input.gone.worker = mailbox->worker;
+    /* Its connection may have been seen to drop before: then no mailbox. */
+    (void)snprintf(name, sizeof(name), "%s/%s", event->name, event->instance);
+    input.gone.worker = mailbox == NULL ? 0 : mailbox->worker;
     input.gone.how = ENGINE_GONE_DEAD;
+    input.gone.name = text_of(name);
     pipeline_step(gateway, &input, (struct text){NULL, 0});
 }
 

@@ -102,7 +102,8 @@ take(struct engine *engine, const struct engine_input *input)
         session_heartbeat(engine, input->heartbeat);
         break;
     case ENGINE_WORKER_GONE:
-        session_gone(engine, input->gone.worker, input->gone.how);
+        session_gone(engine, input->gone.worker, input->gone.name,
+                     input->gone.how);
         break;
     case ENGINE_UNSENT:
         session_unsent(engine, &input->unsent);

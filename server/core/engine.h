@@ -160,8 +160,10 @@ struct engine_input {
         struct engine_report report;
         uint64_t heartbeat; /* worker id */
         struct {
-            uint64_t worker;
+            uint64_t worker; /* 0: known by `name` only */
             enum engine_gone how;
+            struct text name; /* "name/instance" of a dead one that may have
+                                 dropped its connection before */
         } gone;
         struct engine_token unsent;
         const struct policy_set *policy;

@@ -291,8 +291,26 @@ await(struct engine *engine, struct worker *worker)
     }
 }
 
+/* One that was waited for is dead: its attempts need not wait for the lease. */
+static bool
+end_awaited(struct engine *engine, struct text name, enum engine_gone how)
+{
+    struct worker *worker = name.len == 0 ? NULL : worker_by_name(engine, name);
+
+    if (worker == NULL || worker->state != WORKER_AWAITED ||
+        how != ENGINE_GONE_DEAD) {
+        return false;
+    }
+    heap_remove(&engine->worker_timers, &worker->timer);
+    worker->state = WORKER_GONE;
+    session_end_attempts(engine, worker, ATTEMPT_WORKER_DEAD);
+    worker_release(engine, worker);
+    return true;
+}
+
 void
-session_gone(struct engine *engine, uint64_t id, enum engine_gone how)
+session_gone(struct engine *engine, uint64_t id, struct text name,
+             enum engine_gone how)
 {
     static const char *const reasons[] = {
         [ENGINE_GONE_DROPPED] = "DROPPED",
@@ -301,6 +319,9 @@ session_gone(struct engine *engine, uint64_t id, enum engine_gone how)
     };
     struct worker *worker = worker_by_id(engine, id);
 
+    if (worker == NULL && end_awaited(engine, name, how)) {
+        return;
+    }
     if (worker == NULL) {
         outcome_refuse(engine, REDIAL_NOT_FOUND, "UNKNOWN_WORKER",
                        "it is gone already");

@@ -16,7 +16,8 @@ void
 session_heartbeat(struct engine *engine, uint64_t id);
 
 void
-session_gone(struct engine *engine, uint64_t id, enum engine_gone how);
+session_gone(struct engine *engine, uint64_t id, struct text name,
+             enum engine_gone how);
 
 /* An assignment was not handed to the stream. */
 void

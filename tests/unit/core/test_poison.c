@@ -53,6 +53,24 @@ a_restart_remembers_who_killed(void **state)
     rig_expect("worker.left attempt.lost retry.refused job.failed");
 }
 
+/* The dropped connection is often seen before the death of the process. */
+static void
+a_death_after_a_drop_does_not_wait_for_the_lease(void **state)
+{
+    struct engine_input input = {.type = ENGINE_WORKER_GONE};
+
+    (void)state;
+    rig_fallback()->retry.max_attempts = 10;
+    start();
+    rig_gone(worker, ENGINE_GONE_DROPPED);
+    assert_int_equal(rig_view(1).state, JOB_RUNNING);
+    input.gone.how = ENGINE_GONE_DEAD;
+    input.gone.name = (struct text){"w/1", 3};
+    rig_seen();
+    rig_step(&input);
+    rig_expect("attempt.lost retry.planned");
+}
+
 static void
 blips_drops_and_leases_are_no_deaths(void **state)
 {
@@ -340,6 +358,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         rig_test(a_job_that_kills_two_workers_is_poison),
         rig_test(a_restart_remembers_who_killed),
+        rig_test(a_death_after_a_drop_does_not_wait_for_the_lease),
         rig_test(blips_drops_and_leases_are_no_deaths),
         rig_test(suspects_run_alone_one_after_the_other),
         rig_test(only_the_suspect_that_was_alone_is_charged),
