@@ -135,6 +135,8 @@ fill_stats(struct gateway *gateway, const struct stats_parts *parts,
     response->failed_kept = gateway->failed_since_start;
     response->has_projection_lag_records = true;
     response->projection_lag_records = projector_lag_records(gateway);
+    response->has_projection_lag_bytes = true;
+    response->projection_lag_bytes = projector_lag_bytes(gateway);
     response->has_sync_p50_us = true;
     response->sync_p50_us = pipeline_sync_us(&gateway->pipeline, 50);
     response->has_sync_p99_us = true;

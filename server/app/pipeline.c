@@ -106,6 +106,7 @@ absorb_record(struct gateway *gateway, struct record *record,
     record->attached = attached;
     must(store_group_add(group, record, attached));
     tail_add(gateway->tail, group, record);
+    projector_count(gateway, tail_bytes_of(gateway->tail, record->seq));
     if (record->job_seq == 0) {
         return;
     }

@@ -65,6 +65,12 @@ dequeue(struct projector *projector, uint32_t slot)
 }
 
 void
+projector_count(struct gateway *gateway, size_t bytes)
+{
+    gateway->projector.log_bytes += bytes;
+}
+
+void
 projector_note(struct gateway *gateway, const struct record *record)
 {
     struct projector *projector = &gateway->projector;
@@ -80,6 +86,7 @@ projector_note(struct gateway *gateway, const struct record *record)
     at->failed = at->failed || record->type == EVENT_JOB_FAILED;
     if (at->first_seq == 0) {
         at->first_seq = record->seq;
+        at->first_bytes = projector->log_bytes;
         enqueue(projector, record->slot);
     }
 }
@@ -127,6 +134,15 @@ write_row(struct gateway *gateway, struct store_group *group, uint32_t slot)
     }
     at->has_row = true;
     return len;
+}
+
+/* Bytes of the log up to the watermark that lowest_waiting() gives. */
+static uint64_t
+bytes_of_lowest(const struct projector *projector)
+{
+    return projector->first == 0
+               ? projector->log_bytes
+               : projector->slots[projector->first - 1].first_bytes;
 }
 
 static uint64_t
@@ -181,6 +197,7 @@ projector_fill(struct gateway *gateway)
     if (watermark > projector->watermark) {
         store_group_set_watermark(group, watermark);
         projector->watermark = watermark;
+        projector->watermark_bytes = bytes_of_lowest(projector);
     }
 }
 
@@ -192,6 +209,16 @@ projector_lag_records(const struct gateway *gateway)
     return store_keeps_rows(gateway->store) &&
                    last > gateway->projector.watermark
                ? last - gateway->projector.watermark
+               : 0;
+}
+
+uint64_t
+projector_lag_bytes(const struct gateway *gateway)
+{
+    const struct projector *projector = &gateway->projector;
+
+    return store_keeps_rows(gateway->store)
+               ? projector->log_bytes - projector->watermark_bytes
                : 0;
 }
 

@@ -19,7 +19,8 @@
 struct gateway;
 
 struct projector_slot {
-    uint64_t first_seq; /* oldest record that is not in the row; 0: clean */
+    uint64_t first_seq;   /* oldest record that is not in the row; 0: clean */
+    uint64_t first_bytes; /* of the log before that record */
     uint64_t last_seq;
     uint32_t next; /* slot in the queue, + 1; 0: none */
     uint32_t prev;
@@ -33,8 +34,10 @@ struct projector {
     uint32_t first; /* + 1 */
     uint32_t last;  /* + 1 */
     uint64_t waiting;
-    uint64_t watermark;    /* newest handed over */
-    int64_t idle_since_ms; /* mono, of the last record; 0: none yet */
+    uint64_t watermark;       /* newest handed over */
+    uint64_t log_bytes;       /* of all records since the start */
+    uint64_t watermark_bytes; /* of those up to the watermark */
+    int64_t idle_since_ms;    /* mono, of the last record; 0: none yet */
 };
 
 /* False: no memory. */
@@ -44,7 +47,11 @@ projector_init(struct projector *projector, uint32_t slots, uint64_t watermark);
 void
 projector_fini(struct projector *projector);
 
-/* A record about a job was added to the open group. */
+/* A record of so many bytes was added to the log. */
+void
+projector_count(struct gateway *gateway, size_t bytes);
+
+/* The record just counted is about a job. */
 void
 projector_note(struct gateway *gateway, const struct record *record);
 
@@ -63,6 +70,9 @@ projector_fill(struct gateway *gateway);
 /* How far the tables are behind. */
 uint64_t
 projector_lag_records(const struct gateway *gateway);
+
+uint64_t
+projector_lag_bytes(const struct gateway *gateway);
 
 /* When idle work is due; INT64_MAX: none. Milliseconds, monotonic. */
 int64_t

@@ -130,6 +130,24 @@ on_reply(void *ctx, struct rpc_reply *reply)
     pipeline_reply(ctx, reply);
 }
 
+/* Of Admin, everybody may ask for Health; the rest is for tools. */
+static enum redial_status
+guard(void *ctx, struct rpc_call *call, struct wire_error *ret_error)
+{
+    static const char admin[] = "/redial.v1.Admin/";
+    const char *method = rpc_call_method(call);
+
+    (void)ctx;
+    if (rpc_call_role(call) == SP_ROLE_ADMIN ||
+        strncmp(method, admin, sizeof(admin) - 1) != 0 ||
+        strcmp(method, "/redial.v1.Admin/Health") == 0) {
+        return REDIAL_OK;
+    }
+    return wire_error_set(ret_error, REDIAL_PERMISSION_DENIED,
+                          "%s is served on listeners with role admin only",
+                          method);
+}
+
 static void
 on_closed(void *ctx, struct sp_conn_id conn)
 {
@@ -147,7 +165,9 @@ register_services(struct gateway *gateway)
     rpc_register(rpc, SP_ROLE_AGENT, &gateway_service.base.base);
     rpc_register(rpc, SP_ROLE_WORKER, &worker_service.base.base);
     rpc_register(rpc, SP_ROLE_ADMIN, &gateway_service.base.base);
-    rpc_register(rpc, SP_ROLE_ADMIN, &admin_service.base.base);
+    for (int role = 0; role < SP_ROLE_COUNT; role++) {
+        rpc_register(rpc, (enum sp_role)role, &admin_service.base.base);
+    }
 }
 
 static bool
@@ -157,6 +177,7 @@ build_server(struct gateway *gateway)
     struct rpc_hooks hooks = {
         .ctx = gateway,
         .reply = on_reply,
+        .guard = guard,
         .closed = on_closed,
     };
     struct sp_limits limits;

@@ -316,8 +316,11 @@ look(struct submit *submit, size_t index)
 static bool
 is_behind(const struct gateway *gateway)
 {
-    return gateway->degraded || projector_lag_records(gateway) >=
-                                    gateway->config->store_lag_records_max;
+    const struct config *config = gateway->config;
+
+    return gateway->degraded ||
+           projector_lag_records(gateway) >= config->store_lag_records_max ||
+           projector_lag_bytes(gateway) >= config->store_lag_bytes_max;
 }
 
 void

@@ -196,6 +196,12 @@ tail_at(const struct tail *tail, uint64_t seq)
     return entry_at(tail, seq);
 }
 
+size_t
+tail_bytes_of(const struct tail *tail, uint64_t seq)
+{
+    return entry_bytes(tail_at(tail, seq));
+}
+
 void
 tail_record(const struct tail *tail, uint64_t seq, struct record *ret_record)
 {

@@ -73,6 +73,10 @@ tail_committed(const struct tail *tail);
 const struct tail_entry *
 tail_at(const struct tail *tail, uint64_t seq);
 
+/* The size of its stored form. */
+size_t
+tail_bytes_of(const struct tail *tail, uint64_t seq);
+
 /* Decodes it; texts live as long as it stays in the tail. */
 void
 tail_record(const struct tail *tail, uint64_t seq, struct record *ret_record);
