@@ -114,13 +114,12 @@ copy_log(void *arg)
 
 /* Reads the log until the word comes; false at its end or after too long. */
 static bool
-read_until(int fd, const char *word)
+read_until(int fd, const char *word, char *seen, size_t size)
 {
-    char seen[16384];
     size_t len = 0;
     int64_t deadline = now_ms() + PATIENCE_MS;
 
-    while (len < sizeof(seen) - 1) {
+    while (len < size - 1) {
         struct pollfd ready = {.fd = fd, .events = POLLIN};
         int64_t left = deadline - now_ms();
         ssize_t got;
@@ -128,7 +127,7 @@ read_until(int fd, const char *word)
         if (left <= 0 || poll(&ready, 1, (int)left) <= 0) {
             break;
         }
-        got = read(fd, seen + len, sizeof(seen) - 1 - len);
+        got = read(fd, seen + len, size - 1 - len);
         if (got <= 0) {
             break;
         }
@@ -153,7 +152,8 @@ gateway_run(struct test_gateway *gateway)
     start_process(gateway, fds[1]);
     (void)close(fds[1]);
     gateway->log_fd = fds[0];
-    ready = read_until(fds[0], "\"G001\"");
+    ready = read_until(fds[0], "\"G001\"", gateway->started,
+                       sizeof(gateway->started));
     assert_int_equal(pthread_create(&gateway->reader, NULL, copy_log, gateway),
                      0);
     assert_true(ready);

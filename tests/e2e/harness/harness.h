@@ -28,7 +28,8 @@ struct test_gateway {
     const char *config;      /* file; NULL: none */
     pid_t pid;               /* 0: not running */
     int log_fd;
-    pthread_t reader; /* copies the log to <dir>/gateway.log */
+    char started[16384]; /* what it logged until it was ready */
+    pthread_t reader;    /* copies the log to <dir>/gateway.log */
 };
 
 /* Makes the folder. The gateway does not run yet. */
