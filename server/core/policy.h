@@ -7,11 +7,11 @@
 #ifndef REDIAL_SERVER_CORE_POLICY_H
 #define REDIAL_SERVER_CORE_POLICY_H
 
+#include "server/core/record.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "server/core/record.h"
 
 enum jitter {
     JITTER_DEFAULT = 0,      /* x U(0.8, 1.2), gRPC A6 */
@@ -28,9 +28,9 @@ struct retry_policy {
     bool attempts_clamped;       /* by maxAttemptsLimit */
     uint64_t initial_backoff_ms; /* at least 1 */
     uint64_t max_backoff_ms;
-    double backoff_multiplier;   /* > 0 */
+    double backoff_multiplier; /* > 0 */
     enum jitter jitter;
-    uint32_t retryable_codes;    /* bit n: status code n */
+    uint32_t retryable_codes; /* bit n: status code n */
     uint64_t max_pushback_ms;
     uint32_t free_attempts_max;
     const struct text *non_retryable_reasons;
@@ -44,12 +44,12 @@ struct method_policy {
     struct text service;
     struct text method;
     struct retry_policy retry;
-    uint64_t attempt_timeout_ms; /* at least 1 */
-    uint64_t deadline_ms;        /* gRPC "timeout"; 0: none */
-    uint32_t concurrency;        /* attempts at once; 0: unlimited */
-    bool wait_for_ready;         /* false: NO_WORKER fails at once */
+    uint64_t attempt_timeout_ms;  /* at least 1 */
+    uint64_t deadline_ms;         /* gRPC "timeout"; 0: none */
+    uint32_t concurrency;         /* attempts at once; 0: unlimited */
+    bool wait_for_ready;          /* false: NO_WORKER fails at once */
     enum idempotency idempotency; /* where the job does not say */
-    bool retry_indeterminate;    /* retry a not idempotent job after loss */
+    bool retry_indeterminate;     /* retry a not idempotent job after loss */
 };
 
 struct policy_set {

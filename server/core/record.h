@@ -14,11 +14,11 @@
 #ifndef REDIAL_SERVER_CORE_RECORD_H
 #define REDIAL_SERVER_CORE_RECORD_H
 
+#include <redial/status.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <redial/status.h>
 
 enum { RECORD_FORMAT = 1 };
 
@@ -82,8 +82,8 @@ struct decision {
     uint32_t attempts_charged;
     uint32_t attempts_free;
     uint32_t attempts_left;
-    int64_t tokens_milli;   /* left in the throttle; -1: no throttle */
-    int64_t until_wall_ms;  /* next try; 0: none */
+    int64_t tokens_milli;  /* left in the throttle; -1: no throttle */
+    int64_t until_wall_ms; /* next try; 0: none */
     uint32_t policy_version;
 };
 
@@ -102,8 +102,8 @@ struct record {
     struct text tenant;      /* empty: the default tenant */
     struct text service;
     struct text method;
-    struct text key;         /* JOB_ACCEPTED and final records only */
-    struct text worker;      /* name/instance */
+    struct text key;    /* JOB_ACCEPTED and final records only */
+    struct text worker; /* name/instance */
     struct text reason;
     struct text text;
     struct text traceparent; /* JOB_ACCEPTED only */
