@@ -5,12 +5,6 @@
 
 #include <string.h>
 
-/*
- * nng's own pause before it dials again. Ours is in link.c, which closes the
- * dialer before; below 250 ms some releases of nng reconnect in a storm.
- */
-#define NNG_RECONNECT_MS 60000
-
 static bool
 is_separator(char c)
 {
@@ -121,6 +115,23 @@ check_url(const char *url, struct redial_error *error)
 }
 
 static enum redial_status
+make_dialer(struct redial_i_address *address, struct redial_error *error)
+{
+    int result = nng_stream_dialer_alloc(&address->dialer, address->url);
+
+    address->is_ipc = !has_prefix(address->url, "tcp://") &&
+                      !has_prefix(address->url, "tls+tcp://");
+    if (result == 0 && address->tls != NULL) {
+        result = nng_stream_dialer_set_ptr(address->dialer, NNG_OPT_TLS_CONFIG,
+                                           address->tls);
+    }
+    return result == 0 ? REDIAL_OK
+                       : redial_i_fail(error, REDIAL_INVALID_ARGUMENT, "",
+                                       "connection.addresses: %s: %s",
+                                       address->url, nng_strerror(result));
+}
+
+static enum redial_status
 add_address(struct redial_i_addresses *addresses,
             const struct redial_connection *connection, const char *at,
             size_t len, struct redial_error *error)
@@ -146,7 +157,7 @@ add_address(struct redial_i_addresses *addresses,
     if (status == REDIAL_OK && has_prefix(address->url, "tls+tcp://")) {
         status = make_tls(address, connection, error);
     }
-    return status;
+    return status == REDIAL_OK ? make_dialer(address, error) : status;
 }
 
 enum redial_status
@@ -185,38 +196,13 @@ void
 redial_i_addresses_fini(struct redial_i_addresses *addresses)
 {
     for (size_t i = 0; i < addresses->count; i++) {
+        if (addresses->items[i].dialer != NULL) {
+            nng_stream_dialer_close(addresses->items[i].dialer);
+            nng_stream_dialer_free(addresses->items[i].dialer);
+        }
         if (addresses->items[i].tls != NULL) {
             nng_tls_config_free(addresses->items[i].tls);
         }
     }
     memset(addresses, 0, sizeof(*addresses));
-}
-
-int
-redial_i_address_dialer(const struct redial_i_address *address, nng_socket sock,
-                        nng_dialer *ret_dialer)
-{
-    nng_dialer dialer;
-    int result = nng_dialer_create(&dialer, sock, address->url);
-
-    if (result != 0) {
-        return result;
-    }
-    if (address->tls != NULL) {
-        result = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, address->tls);
-    }
-    if (result == 0) {
-        result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT,
-                                   NNG_RECONNECT_MS);
-    }
-    if (result == 0) {
-        result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT,
-                                   NNG_RECONNECT_MS);
-    }
-    if (result != 0) {
-        (void)nng_dialer_close(dialer);
-        return result;
-    }
-    *ret_dialer = dialer;
-    return 0;
 }

@@ -18,7 +18,9 @@
 
 struct redial_i_address {
     char url[REDIAL_I_URL_BYTES];
+    bool is_ipc;
     nng_tls_config *tls; /* ours for as long as the address; or NULL */
+    nng_stream_dialer *dialer;
 };
 
 struct redial_i_addresses {
@@ -35,10 +37,5 @@ redial_i_addresses_init(struct redial_i_addresses *addresses,
 /* A zeroed one is fine. */
 void
 redial_i_addresses_fini(struct redial_i_addresses *addresses);
-
-/* A dialer for the socket with all options set, not started: an nng result. */
-int
-redial_i_address_dialer(const struct redial_i_address *address, nng_socket sock,
-                        nng_dialer *ret_dialer);
 
 #endif /* REDIAL_CLIENT_ADDRESS_H */

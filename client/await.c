@@ -166,12 +166,13 @@ is_final(const Redial__V1__Job *job)
 
 /* Without the lock. */
 static void
-read_answer(nng_msg *reply, struct answer *answer)
+read_answer(const struct redial_i_exchange *exchange, struct answer *answer)
 {
     const Redial__V1__AwaitResponse *response;
     ProtobufCMessage *message;
 
-    if (redial_i_reply_unpack(reply, &redial__v1__await_response__descriptor,
+    if (redial_i_reply_unpack(exchange->reply, exchange->reply_len,
+                              &redial__v1__await_response__descriptor,
                               &answer->arena, &message,
                               &answer->error) != REDIAL_OK) {
         return;
@@ -250,16 +251,20 @@ await_done(struct redial_i_exchange *exchange)
     struct redial_i_await_batch *batch = exchange->owner;
     redial_client *client = batch->client;
     struct answer answer = {.message = NULL};
-    nng_msg *reply = exchange->reply;
+    bool has_reply = exchange->end == REDIAL_I_REPLY;
 
     wire_arena_init(&answer.arena, NULL, 0);
-    if (reply != NULL) {
-        read_answer(reply, &answer);
+    if (has_reply) {
+        read_answer(exchange, &answer);
     }
     redial_i_lock(loop);
     if (answer.message != NULL) {
         take_answer_locked(batch, &answer);
-    } else if (reply != NULL) {
+    } else if (has_reply) {
+        batch_fail_locked(batch, &answer.error);
+    }
+    if (client->is_closing) {
+        (void)redial_i_fail_closing(&answer.error);
         batch_fail_locked(batch, &answer.error);
     }
     batch_release_locked(batch);
@@ -268,20 +273,17 @@ await_done(struct redial_i_exchange *exchange)
     redial_i_await_pump_locked(client);
     redial_i_unlock(loop);
     answer_free(&answer);
-    if (reply != NULL) {
-        nng_msg_free(reply);
-    }
     free(batch);
 }
 
 /* ---- sending ---- */
 
-static nng_msg *
+static struct redial_i_frame *
 batch_frame(const struct redial_i_await_batch *batch, uint32_t wait_ms)
 {
     Redial__V1__AwaitRequest request = REDIAL__V1__AWAIT_REQUEST__INIT;
     char *ids[WIRE_AWAIT_IDS_MAX];
-    nng_msg *msg;
+    struct redial_i_frame *msg;
     uint8_t *at;
 
     for (size_t i = 0; i < batch->count; i++) {
@@ -309,14 +311,14 @@ send_locked(struct redial_i_await_batch *batch, int64_t deadline_ns)
                                                           ? AWAIT_SHORT_MS
                                                           : WIRE_PARK_MS_MAX);
     struct redial_i_exchange *exchange;
-    nng_msg *msg = batch_frame(batch, wait_ms);
+    struct redial_i_frame *msg = batch_frame(batch, wait_ms);
 
     if (msg == NULL) {
         return false;
     }
     exchange = redial_i_exchange_get_locked(&client->link);
     if (exchange == NULL) {
-        nng_msg_free(msg);
+        redial_i_frame_free(msg);
         return false;
     }
     client->awaits_flying++;

@@ -190,12 +190,14 @@ struct answer {
 
 /* Without the lock: this is where the time goes. */
 static void
-read_answer(const struct batch *batch, nng_msg *reply, struct answer *answer)
+read_answer(const struct batch *batch, const struct redial_i_exchange *exchange,
+            struct answer *answer)
 {
     ProtobufCMessage *message;
     const Redial__V1__SubmitResponse *response;
 
-    if (redial_i_reply_unpack(reply, &redial__v1__submit_response__descriptor,
+    if (redial_i_reply_unpack(exchange->reply, exchange->reply_len,
+                              &redial__v1__submit_response__descriptor,
                               &answer->arena, &message,
                               &answer->error) != REDIAL_OK) {
         return;
@@ -229,12 +231,16 @@ land_batch_locked(struct batch *batch, enum redial_i_end end, bool was_sent,
         break;
     case REDIAL_I_LOST:
     case REDIAL_I_TIMEOUT:
-        requeue_locked(batch, was_sent);
+        if (!batch->client->is_closing) {
+            requeue_locked(batch, was_sent);
+        }
         break;
     case REDIAL_I_CLOSED:
+        break;
+    }
+    if (!redial_i_list_is_empty(&batch->ops)) {
         (void)redial_i_fail_closing(&error);
         fail_all_locked(batch, &error);
-        break;
     }
 }
 
@@ -245,11 +251,10 @@ batch_done(struct redial_i_exchange *exchange)
     struct batch *batch = exchange->owner; /* never changed meanwhile */
     redial_client *client = batch->client;
     struct answer answer = {.message = NULL};
-    nng_msg *reply = exchange->reply;
 
     wire_arena_init(&answer.arena, NULL, 0);
     if (exchange->end == REDIAL_I_REPLY) {
-        read_answer(batch, reply, &answer);
+        read_answer(batch, exchange, &answer);
     }
     redial_i_lock(loop);
     land_batch_locked(batch, exchange->end, exchange->was_sent, &answer);
@@ -263,9 +268,6 @@ batch_done(struct redial_i_exchange *exchange)
     redial_i_await_pump_locked(client);
     redial_i_unlock(loop);
     wire_arena_fini(&answer.arena);
-    if (reply != NULL) {
-        nng_msg_free(reply);
-    }
     free(batch);
 }
 
@@ -323,7 +325,7 @@ fill_batch_locked(struct batch *batch, int64_t *ret_deadline)
     return bytes;
 }
 
-static nng_msg *
+static struct redial_i_frame *
 batch_frame(const struct batch *batch, size_t bytes, uint32_t wait_ms,
             int64_t deadline_ns)
 {
@@ -332,7 +334,7 @@ batch_frame(const struct batch *batch, size_t bytes, uint32_t wait_ms,
     uint8_t tail[TAIL_BYTES_MAX];
     size_t tail_len = put_tail(tail, wait_ms, first->was_sent);
     uint8_t *at;
-    nng_msg *msg = redial_i_link_frame(
+    struct redial_i_frame *msg = redial_i_link_frame(
         &batch->client->link, SUBMIT_PATH,
         redial_i_ms_until(deadline_ns, INT32_MAX), bytes + tail_len, &at);
 
@@ -360,14 +362,14 @@ send_batch_locked(struct batch *batch, size_t bytes, uint32_t wait_ms,
     int64_t latest = redial_i_after(redial_i_now(), ANSWER_MS);
     struct redial_i_exchange *exchange;
     struct redial_error error;
-    nng_msg *msg;
+    struct redial_i_frame *msg;
 
     deadline_ns = deadline_ns < latest ? deadline_ns : latest;
     msg = batch_frame(batch, bytes, wait_ms, deadline_ns);
     exchange = msg != NULL ? redial_i_exchange_get_locked(&client->link) : NULL;
     if (exchange == NULL) {
         if (msg != NULL) {
-            nng_msg_free(msg);
+            redial_i_frame_free(msg);
         }
         (void)redial_i_fail_memory(&error);
         fail_all_locked(batch, &error);

@@ -11,6 +11,7 @@
 #include <redial/v1/admin.pb-c.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A thread in redial_i_call(). */
@@ -21,7 +22,8 @@ struct caller {
     bool is_done;
     bool was_sent; /* once, perhaps */
     enum redial_i_end end;
-    nng_msg *reply;
+    uint8_t *reply; /* a copy; NULL: no memory */
+    size_t reply_len;
 };
 
 struct call {
@@ -42,26 +44,30 @@ static void
 caller_done(struct redial_i_exchange *exchange)
 {
     struct redial_i_loop *loop = exchange->link->loop;
+    uint8_t *copy = NULL;
     struct caller *caller;
-    nng_msg *orphan = NULL;
 
+    if (exchange->end == REDIAL_I_REPLY) {
+        copy = malloc(exchange->reply_len + 1);
+        if (copy != NULL) {
+            memcpy(copy, exchange->reply, exchange->reply_len);
+        }
+    }
     redial_i_lock(loop);
     caller = exchange->owner;
     if (caller != NULL) {
         caller->is_done = true;
         caller->end = exchange->end;
         caller->was_sent = caller->was_sent || exchange->was_sent;
-        caller->reply = exchange->reply;
+        caller->reply = copy;
+        caller->reply_len = exchange->reply_len;
         caller->exchange = NULL;
+        copy = NULL;
         (void)pthread_cond_signal(&caller->waiter.cond);
-    } else {
-        orphan = exchange->reply;
     }
     redial_i_exchange_end_locked(exchange);
     redial_i_unlock(loop);
-    if (orphan != NULL) {
-        nng_msg_free(orphan);
-    }
+    free(copy);
 }
 
 static bool
@@ -69,7 +75,7 @@ start_locked(redial_client *client, struct caller *caller,
              const struct call *call)
 {
     struct redial_i_exchange *exchange;
-    nng_msg *msg;
+    struct redial_i_frame *msg;
     uint8_t *at;
 
     msg = redial_i_link_frame(&client->link, call->path,
@@ -80,7 +86,7 @@ start_locked(redial_client *client, struct caller *caller,
     }
     exchange = redial_i_exchange_get_locked(&client->link);
     if (exchange == NULL) {
-        nng_msg_free(msg);
+        redial_i_frame_free(msg);
         return false;
     }
     (void)protobuf_c_message_pack(call->request, at);
@@ -91,12 +97,11 @@ start_locked(redial_client *client, struct caller *caller,
     return true;
 }
 
-/* Once, perhaps: it may also wait in nng for a connection that is gone. */
 static bool
 was_sent(const struct caller *caller)
 {
-    return caller->was_sent || (caller->exchange != NULL &&
-                                atomic_load(&caller->exchange->was_sent));
+    return caller->was_sent ||
+           (caller->exchange != NULL && caller->exchange->was_sent);
 }
 
 /*
@@ -109,6 +114,9 @@ wait_turn_locked(redial_client *client, struct caller *caller,
                  struct redial_error *error)
 {
     if (caller->is_done && caller->end == REDIAL_I_REPLY) {
+        if (caller->reply == NULL) {
+            *ret_status = redial_i_fail_memory(error);
+        }
         return true;
     }
     if (client->is_closing ||
@@ -116,7 +124,7 @@ wait_turn_locked(redial_client *client, struct caller *caller,
         *ret_status = redial_i_fail_closing(error);
         return true;
     }
-    if (caller->is_done && caller->end == REDIAL_I_LOST &&
+    if (caller->is_done && caller->end == REDIAL_I_LOST && caller->was_sent &&
         !call->is_repeatable) {
         *ret_status = redial_i_fail(
             error, REDIAL_UNAVAILABLE, "CONNECTION_LOST",
@@ -139,9 +147,14 @@ wait_turn_locked(redial_client *client, struct caller *caller,
     return false;
 }
 
+struct reply {
+    uint8_t *bytes;
+    size_t len;
+};
+
 static enum redial_status
-run_call(redial_client *client, const struct call *call, nng_msg **ret_reply,
-         struct redial_error *error)
+run_call(redial_client *client, const struct call *call,
+         struct reply *ret_reply, struct redial_error *error)
 {
     struct caller caller = {.is_done = false};
     enum redial_status status;
@@ -162,7 +175,8 @@ run_call(redial_client *client, const struct call *call, nng_msg **ret_reply,
     redial_i_unlock(&client->loop);
     (void)pthread_cond_destroy(&caller.waiter.cond);
     if (status == REDIAL_OK) {
-        *ret_reply = caller.reply;
+        ret_reply->bytes = caller.reply;
+        ret_reply->len = caller.reply_len;
     }
     return status;
 }
@@ -201,7 +215,7 @@ redial_i_call(redial_client *client, const struct redial_i_method *method,
     ProtobufCMessage *message;
     struct wire_arena arena;
     enum redial_status status;
-    nng_msg *reply;
+    struct reply reply;
 
     WIRE_CHECK(descriptor != NULL);
     status = prepare_call(client, method, request, &call, ret_error);
@@ -212,9 +226,9 @@ redial_i_call(redial_client *client, const struct redial_i_method *method,
         return status;
     }
     wire_arena_init(&arena, NULL, 0);
-    status = redial_i_reply_unpack(reply, descriptor->output, &arena, &message,
-                                   ret_error);
-    nng_msg_free(reply);
+    status = redial_i_reply_unpack(reply.bytes, reply.len, descriptor->output,
+                                   &arena, &message, ret_error);
+    free(reply.bytes);
     if (status != REDIAL_OK) {
         wire_arena_fini(&arena);
         return status;

@@ -142,11 +142,7 @@ redial_client_open(const struct redial_client_options *options,
     if (status != REDIAL_OK) {
         goto fail;
     }
-    if (!redial_i_link_start(&client->link)) {
-        status = redial_i_fail(ret_error, REDIAL_RESOURCE_EXHAUSTED,
-                               "NO_THREAD", "no thread can be started");
-        goto fail;
-    }
+    redial_i_link_start(&client->link);
     *ret_client = client;
     return REDIAL_OK;
 

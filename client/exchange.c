@@ -1,114 +1,172 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and their answers. The id of a request names a slot, and counts, so
+ * that a late answer to an earlier request in the same slot is recognised.
+ */
 #include "client/clock.h"
-#include "client/link.h"
-
-#include <nng/protocol/reqrep0/req.h>
+#include "client/conn.h"
 
 #include <stdlib.h>
 
-static void
-exchange_finish(struct redial_i_exchange *exchange, enum redial_i_end end)
+/* Ids of SP requests have the highest bit set. */
+#define ID_MARK      0x80000000u
+#define ID_SLOT_BITS 10
+
+_Static_assert(REDIAL_I_SLOTS <= 1 << ID_SLOT_BITS, "slots fit into an id");
+
+/* Nothing came back since it was sent, for so long: the peer may be gone
+ * without a trace, so try another connection. */
+#define SILENCE_MS 2000
+
+void
+redial_i_exchanges_init(struct redial_i_link *link)
 {
-    exchange->end = end;
+    redial_i_list_init(&link->idle);
+    redial_i_list_init(&link->waiting);
+    redial_i_list_init(&link->flying);
+    for (uint16_t i = 0; i < REDIAL_I_SLOTS; i++) {
+        link->free_slots[i] = i;
+    }
+    link->free_slot_count = REDIAL_I_SLOTS;
+}
+
+void
+redial_i_exchanges_fini(struct redial_i_link *link)
+{
+    struct redial_i_list *node;
+
+    while ((node = redial_i_list_pop(&link->idle)) != NULL) {
+        free(REDIAL_I_OF(node, struct redial_i_exchange, node));
+    }
+}
+
+/* ---- slots ---- */
+
+static size_t
+slot_of(uint32_t id)
+{
+    return id & ((1u << ID_SLOT_BITS) - 1);
+}
+
+static void
+send_locked(struct redial_i_exchange *exchange)
+{
+    struct redial_i_link *link = exchange->link;
+    uint16_t slot = link->free_slots[--link->free_slot_count];
+
+    exchange->id = ID_MARK | ++link->ids << ID_SLOT_BITS | slot;
+    link->slots[slot] = exchange;
+    redial_i_list_append(&link->flying, &exchange->node);
+    exchange->connection = link->connection;
+    redial_i_conn_send_locked(link->conn, exchange->frame, exchange->id);
+}
+
+/* Nobody waits for it any more; a frame that is not sent is not sent. */
+static void
+take_off_locked(struct redial_i_exchange *exchange)
+{
+    struct redial_i_link *link = exchange->link;
+    struct redial_i_frame *frame = exchange->frame;
+
+    redial_i_timer_stop_locked(link->loop, &exchange->timer);
+    redial_i_list_remove(&exchange->node);
+    if (exchange->id != 0) {
+        link->slots[slot_of(exchange->id)] = NULL;
+        link->free_slots[link->free_slot_count++] = (uint16_t)slot_of(
+            exchange->id);
+        exchange->id = 0;
+    }
+    exchange->frame = NULL;
+    if (frame == NULL) {
+        return;
+    }
+    frame->exchange = NULL;
+    if (!exchange->was_sent) {
+        redial_i_list_remove(&frame->node);
+        redial_i_frame_free(frame);
+    } /* else nng may be at it: the connection frees it */
+}
+
+/* A slot has become free: the next that waits for one. */
+static void
+send_next_locked(struct redial_i_link *link)
+{
+    struct redial_i_list *node;
+
+    if (link->conn == NULL || redial_i_conn_is_lost(link->conn) ||
+        link->free_slot_count == 0) {
+        return;
+    }
+    node = redial_i_list_pop(&link->waiting);
+    if (node != NULL) {
+        send_locked(REDIAL_I_OF(node, struct redial_i_exchange, node));
+    }
+}
+
+/* ---- ends ---- */
+
+static void
+deadline_fire(struct redial_i_timer *timer)
+{
+    struct redial_i_exchange *exchange = REDIAL_I_OF(
+        timer, struct redial_i_exchange, timer);
+    struct redial_i_loop *loop = exchange->link->loop;
+
+    take_off_locked(exchange);
+    exchange->end = REDIAL_I_TIMEOUT;
+    redial_i_unlock(loop);
+    exchange->done(exchange);
+    redial_i_lock(loop);
+}
+
+void
+redial_i_exchange_answer(struct redial_i_link *link, uint32_t id,
+                         const uint8_t *reply, size_t reply_len)
+{
+    struct redial_i_exchange *exchange = NULL;
+
+    redial_i_lock(link->loop);
+    if (slot_of(id) < REDIAL_I_SLOTS) {
+        exchange = link->slots[slot_of(id)];
+    }
+    if (exchange == NULL || exchange->id != id) {
+        redial_i_unlock(link->loop); /* late, or never asked for */
+        return;
+    }
+    link->received_ns = redial_i_now();
+    link->has_received = true;
+    take_off_locked(exchange);
+    exchange->end = REDIAL_I_REPLY;
+    exchange->reply = reply;
+    exchange->reply_len = reply_len;
+    redial_i_unlock(link->loop);
     exchange->done(exchange);
 }
 
-static nng_duration
-exchange_timeout(const struct redial_i_exchange *exchange)
-{
-    uint32_t ms;
-
-    if (exchange->deadline_ns == REDIAL_I_NEVER) {
-        return NNG_DURATION_INFINITE;
-    }
-    ms = redial_i_ms_until(exchange->deadline_ns, INT32_MAX);
-    return ms == 0 ? 1 : (nng_duration)ms; /* 0 has a path of its own */
-}
-
 static void
-exchange_sent(struct redial_i_exchange *exchange, int result)
+cut_list_locked(struct redial_i_link *link, struct redial_i_list *list,
+                enum redial_i_end end)
 {
-    if (result == 0) {
-        exchange->was_sent = true;
-        exchange->is_receiving = true;
-        nng_aio_set_timeout(exchange->aio, exchange_timeout(exchange));
-        nng_ctx_recv(exchange->ctx, exchange->aio);
-        return;
-    }
-    nng_msg_free(nng_aio_get_msg(exchange->aio));
-    nng_aio_set_msg(exchange->aio, NULL);
-    exchange_finish(exchange, result == NNG_ETIMEDOUT ? REDIAL_I_TIMEOUT
-                                                      : REDIAL_I_CLOSED);
-}
+    while (!redial_i_list_is_empty(list)) {
+        struct redial_i_exchange *exchange = REDIAL_I_OF(
+            list->next, struct redial_i_exchange, node);
 
-/* On a thread of nng: the send or the receive has ended. */
-static void
-exchange_event(void *arg)
-{
-    struct redial_i_exchange *exchange = arg;
-    int result = nng_aio_result(exchange->aio);
-
-    if (!exchange->is_receiving) {
-        exchange_sent(exchange, result);
-        return;
-    }
-    switch (result) {
-    case 0:
-        exchange->reply = nng_aio_get_msg(exchange->aio);
-        nng_aio_set_msg(exchange->aio, NULL);
-        exchange_finish(exchange, REDIAL_I_REPLY);
-        break;
-    case NNG_ETIMEDOUT:
-        exchange_finish(exchange, REDIAL_I_TIMEOUT);
-        break;
-    case NNG_ECLOSED:
-    case NNG_ECANCELED:
-        exchange_finish(exchange, REDIAL_I_CLOSED);
-        break;
-    default: /* NNG_ECONNRESET */
-        exchange_finish(exchange, REDIAL_I_LOST);
-        break;
+        take_off_locked(exchange);
+        exchange->end = end;
+        redial_i_unlock(link->loop);
+        exchange->done(exchange);
+        redial_i_lock(link->loop);
     }
 }
 
 void
-redial_i_exchange_free(struct redial_i_exchange *exchange)
+redial_i_exchanges_cut_locked(struct redial_i_link *link, enum redial_i_end end)
 {
-    (void)nng_ctx_close(exchange->ctx);
-    nng_aio_free(exchange->aio);
-    free(exchange);
+    cut_list_locked(link, &link->flying, end);
+    cut_list_locked(link, &link->waiting, end);
 }
 
-static struct redial_i_exchange *
-exchange_new(struct redial_i_link *link)
-{
-    struct redial_i_exchange *exchange = calloc(1, sizeof(*exchange));
-
-    if (exchange == NULL) {
-        return NULL;
-    }
-    exchange->link = link;
-    if (nng_aio_alloc(&exchange->aio, exchange_event, exchange) != 0) {
-        goto fail_aio;
-    }
-    if (nng_ctx_open(&exchange->ctx, link->sock) != 0) {
-        goto fail_ctx;
-    }
-    /* Of each context: the socket's own setting does not reach them all. */
-    if (nng_ctx_set_ms(exchange->ctx, NNG_OPT_REQ_RESENDTIME,
-                       NNG_DURATION_INFINITE) != 0) {
-        goto fail_option;
-    }
-    return exchange;
-
-fail_option:
-    (void)nng_ctx_close(exchange->ctx);
-fail_ctx:
-    nng_aio_free(exchange->aio);
-fail_aio:
-    free(exchange);
-    return NULL;
-}
+/* ---- for users ---- */
 
 struct redial_i_exchange *
 redial_i_exchange_get_locked(struct redial_i_link *link)
@@ -116,37 +174,42 @@ redial_i_exchange_get_locked(struct redial_i_link *link)
     struct redial_i_list *node = redial_i_list_pop(&link->idle);
     struct redial_i_exchange *exchange;
 
-    exchange = node != NULL ? REDIAL_I_OF(node, struct redial_i_exchange, node)
-                            : exchange_new(link);
+    if (node != NULL) {
+        return REDIAL_I_OF(node, struct redial_i_exchange, node);
+    }
+    exchange = calloc(1, sizeof(*exchange));
     if (exchange != NULL) {
-        redial_i_list_append(&link->flying, &exchange->node);
+        exchange->link = link;
+        exchange->timer.fire = deadline_fire;
     }
     return exchange;
 }
 
 void
 redial_i_exchange_start_locked(struct redial_i_exchange *exchange,
-                               nng_msg *request, int64_t deadline_ns,
+                               struct redial_i_frame *request,
+                               int64_t deadline_ns,
                                void (*done)(struct redial_i_exchange *),
                                void *owner)
 {
-    WIRE_CHECK(!exchange->link->is_closing);
+    struct redial_i_link *link = exchange->link;
+
+    WIRE_CHECK(!link->is_closing && link->conn != NULL);
     exchange->started_ns = redial_i_now();
-    exchange->deadline_ns = deadline_ns;
-    exchange->connection = exchange->link->connection;
     exchange->done = done;
     exchange->owner = owner;
-    exchange->is_receiving = false;
     exchange->was_sent = false;
     exchange->reply = NULL;
-    nng_aio_set_msg(exchange->aio, request);
-    nng_aio_set_timeout(exchange->aio, exchange_timeout(exchange));
-    nng_ctx_send(exchange->ctx, exchange->aio);
+    exchange->reply_len = 0;
+    exchange->frame = request;
+    request->exchange = exchange;
+    redial_i_timer_start_locked(link->loop, &exchange->timer, deadline_ns);
+    if (link->free_slot_count > 0) {
+        send_locked(exchange);
+    } else {
+        redial_i_list_append(&link->waiting, &exchange->node);
+    }
 }
-
-/* Nothing came back since it was sent, for so long: the peer may be gone
- * without a trace, so try another connection. */
-#define SILENCE_MS 2000
 
 static bool
 shows_silence(const struct redial_i_exchange *exchange)
@@ -164,42 +227,11 @@ redial_i_exchange_end_locked(struct redial_i_exchange *exchange)
 {
     struct redial_i_link *link = exchange->link;
 
-    if (exchange->done != NULL) {
-        if (exchange->end == REDIAL_I_REPLY) {
-            link->received_ns = redial_i_now();
-            link->has_received = true;
-        } else if (shows_silence(exchange)) {
-            redial_i_link_drop_locked(link);
-        }
+    if (exchange->done != NULL && shows_silence(exchange)) {
+        redial_i_link_drop_locked(link, "no answer, no sign of life");
     }
     exchange->done = NULL;
     exchange->owner = NULL;
-    redial_i_list_remove(&exchange->node);
     redial_i_list_append(&link->idle, &exchange->node);
-    if (link->is_closing) {
-        (void)pthread_cond_broadcast(&link->changed);
-    }
-}
-
-void
-redial_i_exchanges_stop(struct redial_i_link *link)
-{
-    redial_i_lock(link->loop);
-    while (!redial_i_list_is_empty(&link->flying)) {
-        struct redial_i_exchange *exchange = REDIAL_I_OF(
-            link->flying.next, struct redial_i_exchange, node);
-        bool is_stuck;
-
-        redial_i_unlock(link->loop);
-        nng_aio_stop(exchange->aio);
-        redial_i_lock(link->loop);
-        is_stuck = link->flying.next == &exchange->node;
-        if (is_stuck) {
-            /* Stopped between its send and its receive: no callback came. */
-            redial_i_unlock(link->loop);
-            exchange_finish(exchange, REDIAL_I_CLOSED);
-            redial_i_lock(link->loop);
-        }
-    }
-    redial_i_unlock(link->loop);
+    send_next_locked(link);
 }

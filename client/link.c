@@ -2,11 +2,10 @@
 #include "client/link.h"
 
 #include "client/clock.h"
+#include "client/conn.h"
 #include "client/error.h"
 #include "proto/limits.h"
 #include "proto/name.h"
-
-#include <nng/protocol/reqrep0/req.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +19,6 @@
 
 /* Before the first attempt after a good connection: spreads a herd. */
 #define PAUSE_LOST_MS 50
-
-/* A dialer younger than this must not be closed by another thread (nng then
- * may lose the end of the dial). */
-#define DIALER_YOUNG_MS 250
-
-/* The pipe of a dial that succeeded is there by then, or never. */
-#define PIPE_MS 1000
-
-/* The id and length that SP puts before a body, generously. */
-#define SP_HEADER_BYTES 64
 
 /* ---- what every call carries ---- */
 
@@ -170,7 +159,7 @@ redial_i_link_request_bytes_max(const struct redial_i_link *link,
     return WIRE_FRAME_BYTES_MAX - wire_call_size(&call) - MESSAGE_TAG_BYTES_MAX;
 }
 
-nng_msg *
+struct redial_i_frame *
 redial_i_link_frame(const struct redial_i_link *link, const char *path,
                     uint32_t timeout_ms, size_t len, uint8_t **ret_message)
 {
@@ -178,33 +167,32 @@ redial_i_link_frame(const struct redial_i_link *link, const char *path,
     size_t head = wire_call_size(&call);
     uint8_t tag[1 + 10] = {MESSAGE_TAG};
     size_t tag_len = 1 + put_varint(tag + 1, len);
-    nng_msg *msg;
+    size_t size = REDIAL_I_SP_HEADER_BYTES + head + tag_len + len;
+    struct redial_i_frame *frame = malloc(sizeof(*frame) + size);
     uint8_t *at;
 
-    if (nng_msg_alloc(&msg, head + tag_len + len) != 0) {
+    if (frame == NULL) {
         return NULL;
     }
-    at = nng_msg_body(msg);
+    memset(frame, 0, sizeof(*frame));
+    frame->len = size;
+    at = frame->bytes + REDIAL_I_SP_HEADER_BYTES;
     wire_call_encode(&call, NULL, at);
     memcpy(at + head, tag, tag_len);
     *ret_message = at + head + tag_len;
-    return msg;
+    return frame;
 }
-
-/* ---- the connection ---- */
 
 void
-redial_i_link_drop_locked(struct redial_i_link *link)
+redial_i_frame_free(struct redial_i_frame *frame)
 {
-    if (link->pipe != 0) {
-        link->is_lost = true;
-        link->is_ready = false;
-        (void)pthread_cond_broadcast(&link->changed);
-    }
+    free(frame);
 }
 
+/* ---- up ---- */
+
 static void
-link_ready_locked(struct redial_i_link *link)
+ready_locked(struct redial_i_link *link)
 {
     link->is_ready = true;
     link->up(link->ctx);
@@ -214,22 +202,19 @@ static void
 greeting_done(struct redial_i_exchange *exchange)
 {
     struct redial_i_link *link = exchange->link;
-    enum redial_i_end end = exchange->end;
+    bool is_answered = exchange->end == REDIAL_I_REPLY;
     uint64_t connection;
 
-    if (exchange->reply != NULL) {
-        nng_msg_free(exchange->reply);
-    }
     redial_i_lock(link->loop);
     connection = exchange->connection;
     redial_i_exchange_end_locked(exchange);
-    if (connection == link->connection && link->pipe != 0 && !link->is_lost &&
-        !link->is_closing) {
+    if (connection == link->connection && link->conn != NULL &&
+        !redial_i_conn_is_lost(link->conn) && !link->is_closing) {
         /* Whatever it said: if the token is bad, each call will hear it. */
-        if (end == REDIAL_I_REPLY) {
-            link_ready_locked(link);
+        if (is_answered) {
+            ready_locked(link);
         } else {
-            redial_i_link_drop_locked(link);
+            redial_i_link_drop_locked(link, "no answer to the first call");
         }
     }
     redial_i_unlock(link->loop);
@@ -237,172 +222,46 @@ greeting_done(struct redial_i_exchange *exchange)
 
 /* A token is shown in a small call first, which lifts the size limit. */
 static void
-link_greet_locked(struct redial_i_link *link)
+show_token_locked(struct redial_i_link *link)
 {
-    struct redial_i_exchange *exchange;
-    nng_msg *msg;
+    struct redial_i_exchange *exchange = redial_i_exchange_get_locked(link);
+    struct redial_i_frame *frame = NULL;
     uint8_t *at;
 
-    if (!link->has_token) {
-        link_ready_locked(link);
-        return;
+    if (exchange != NULL) {
+        frame = redial_i_link_frame(link, "/redial.v1.Admin/Health",
+                                    link->connect_timeout_ms, 0, &at);
     }
-    msg = redial_i_link_frame(link, "/redial.v1.Admin/Health",
-                              link->connect_timeout_ms, 0, &at);
-    exchange = redial_i_exchange_get_locked(link);
-    if (msg == NULL || exchange == NULL) {
-        if (msg != NULL) {
-            nng_msg_free(msg);
-        }
+    if (frame == NULL) {
         if (exchange != NULL) {
             redial_i_exchange_end_locked(exchange);
         }
-        redial_i_link_drop_locked(link);
+        redial_i_link_drop_locked(link, "no memory");
         return;
     }
     redial_i_exchange_start_locked(
-        exchange, msg, redial_i_after(redial_i_now(), link->connect_timeout_ms),
-        greeting_done, NULL);
+        exchange, frame,
+        redial_i_after(redial_i_now(), link->connect_timeout_ms), greeting_done,
+        NULL);
 }
 
-/* On a thread of nng: a pipe of the socket comes or goes. */
-static void
-pipe_event(nng_pipe pipe, nng_pipe_ev event, void *arg)
+void
+redial_i_link_connected_locked(struct redial_i_link *link)
 {
-    struct redial_i_link *link = arg;
-    uint32_t id = (uint32_t)nng_pipe_id(pipe);
-    int dialer = nng_dialer_id(nng_pipe_dialer(pipe));
-    bool is_wanted;
-
-    redial_i_lock(link->loop);
-    is_wanted = link->has_dialer && dialer == nng_dialer_id(link->dialer) &&
-                !link->is_closing && (link->pipe == 0 || link->pipe == id);
-    if (event == NNG_PIPE_EV_ADD_PRE && is_wanted) {
-        link->pipe = id;
-    } else if (event == NNG_PIPE_EV_REM_POST && link->pipe == id) {
-        link->is_lost = true;
-        link->is_ready = false;
+    if (link->is_closing) {
+        return;
     }
-    (void)pthread_cond_broadcast(&link->changed);
-    redial_i_unlock(link->loop);
-    if (event == NNG_PIPE_EV_ADD_PRE && !is_wanted) {
-        (void)nng_pipe_close(pipe); /* nng dialed again by itself */
-    }
-}
-
-static void
-connect_timer_fire(struct redial_i_timer *timer)
-{
-    struct redial_i_link *link = REDIAL_I_OF(timer, struct redial_i_link,
-                                             connect_timer);
-    nng_dialer dialer = link->dialer;
-
-    if (link->is_dialing && link->has_dialer) {
-        link->has_timed_out = true;
-        redial_i_unlock(link->loop);
-        (void)nng_dialer_close(dialer);
-        redial_i_lock(link->loop);
-    }
-}
-
-static void
-note_error(struct redial_i_link *link, int result)
-{
-    const char *url = link->addresses.items[link->address].url;
-
-    if (link->has_timed_out) {
-        (void)snprintf(link->error, sizeof(link->error),
-                       "%s: no connection within %u ms", url,
-                       (unsigned)link->connect_timeout_ms);
-    } else {
-        (void)snprintf(link->error, sizeof(link->error), "%s: %s", url,
-                       result != 0 ? nng_strerror(result)
-                                   : "not a peer of SP's REQ protocol");
-    }
-}
-
-/* Dials the address at hand; true: there is a connection. */
-static bool
-link_dial_locked(struct redial_i_link *link)
-{
-    const struct redial_i_address *address =
-        &link->addresses.items[link->address];
-    nng_dialer dialer;
-    int64_t until;
-    int result = redial_i_address_dialer(address, link->sock, &dialer);
-
-    link->has_timed_out = false;
-    if (result != 0) {
-        note_error(link, result);
-        return false;
-    }
-    link->dialer = dialer;
-    link->has_dialer = true;
-    link->is_dialing = true;
-    link->dialing_since_ns = redial_i_now();
-    redial_i_timer_start_locked(
-        link->loop, &link->connect_timer,
-        redial_i_after(link->dialing_since_ns, link->connect_timeout_ms));
-    redial_i_unlock(link->loop);
-    result = nng_dialer_start(dialer, 0);
-    redial_i_lock(link->loop);
-    link->is_dialing = false;
-    redial_i_timer_stop_locked(link->loop, &link->connect_timer);
-    (void)pthread_cond_broadcast(&link->changed);
-
-    until = redial_i_after(redial_i_now(), PIPE_MS);
-    while (result == 0 && link->pipe == 0 && !link->is_closing &&
-           redial_i_wait_locked(link->loop, &link->changed, until)) {
-    }
-    if (result != 0 || link->pipe == 0 || link->is_lost) {
-        note_error(link, result);
-        return false;
-    }
-    return true;
-}
-
-/* Uses the connection until it is lost. */
-static void
-link_stay_locked(struct redial_i_link *link)
-{
     link->connection++;
     link->has_received = false;
     link->error[0] = '\0';
-    link_greet_locked(link);
-    while (!link->is_lost && !link->is_closing) {
-        (void)redial_i_wait_locked(link->loop, &link->changed, REDIAL_I_NEVER);
-    }
-    link->is_ready = false;
-    if (!link->is_closing) {
-        (void)snprintf(link->error, sizeof(link->error), "%s: connection lost",
-                       link->addresses.items[link->address].url);
+    if (link->has_token) {
+        show_token_locked(link);
+    } else {
+        ready_locked(link);
     }
 }
 
-static void
-link_hang_up_locked(struct redial_i_link *link)
-{
-    nng_dialer dialer = link->dialer;
-
-    if (link->has_dialer) {
-        link->has_dialer = false;
-        redial_i_unlock(link->loop);
-        (void)nng_dialer_close(dialer);
-        redial_i_lock(link->loop);
-    }
-    link->pipe = 0;
-    link->is_lost = false;
-}
-
-static void
-link_pause_locked(struct redial_i_link *link, uint64_t ms)
-{
-    int64_t until = redial_i_after(redial_i_now(), ms);
-
-    while (!link->is_closing && redial_i_now() < until) {
-        (void)redial_i_wait_locked(link->loop, &link->changed, until);
-    }
-}
+/* ---- down, and again ---- */
 
 static uint64_t
 round_pause_ms(uint32_t rounds)
@@ -415,34 +274,95 @@ round_pause_ms(uint32_t rounds)
     return ms / 2 + redial_i_random_below(ms + 1);
 }
 
-static void *
-run_dialing(void *arg)
+/* The address at hand has failed, or its connection has ended. */
+static void
+next_address_locked(struct redial_i_link *link, bool was_good)
+{
+    uint64_t ms = 0;
+
+    if (link->is_closing) {
+        return;
+    }
+    if (was_good) {
+        link->rounds = 0;
+        link->address = 0;
+        ms = redial_i_random_below(PAUSE_LOST_MS);
+    } else if (++link->address == link->addresses.count) {
+        link->address = 0;
+        ms = round_pause_ms(link->rounds++);
+    }
+    redial_i_timer_start_locked(link->loop, &link->pause,
+                                redial_i_after(redial_i_now(), ms));
+}
+
+/* On the loop's thread: the connection is lost, or the link is closing. */
+static void
+hang_up(struct redial_i_task *task)
+{
+    struct redial_i_link *link = REDIAL_I_OF(task, struct redial_i_link,
+                                             hang_up);
+    struct redial_i_conn *conn = link->conn;
+
+    if (conn == NULL || !redial_i_conn_is_lost(conn)) {
+        return;
+    }
+    redial_i_unlock(link->loop);
+    redial_i_conn_free(conn); /* from here on no answer comes */
+    redial_i_lock(link->loop);
+    link->conn = NULL;
+    redial_i_exchanges_cut_locked(link, link->is_closing ? REDIAL_I_CLOSED
+                                                         : REDIAL_I_LOST);
+    next_address_locked(link, link->has_received);
+    link->has_received = false;
+    (void)pthread_cond_broadcast(&link->changed);
+}
+
+void
+redial_i_link_drop_locked(struct redial_i_link *link, const char *why)
+{
+    if (link->conn != NULL) {
+        redial_i_conn_lose_locked(link->conn, why);
+    }
+}
+
+/* ---- dialing ---- */
+
+/* On a thread of nng. */
+static void
+dialed(void *arg)
 {
     struct redial_i_link *link = arg;
+    int result = nng_aio_result(link->dial);
+    nng_stream *stream = result == 0 ? nng_aio_get_output(link->dial, 0) : NULL;
+    const struct redial_i_address *address;
 
     redial_i_lock(link->loop);
-    while (!link->is_closing) {
-        bool was_good = false;
-
-        if (link_dial_locked(link)) {
-            link_stay_locked(link);
-            was_good = link->has_received;
+    address = &link->addresses.items[link->address];
+    if (stream != NULL && link->is_closing) {
+        nng_stream_free(stream);
+    } else if (stream != NULL) {
+        if (!redial_i_conn_open_locked(link, stream, address->is_ipc)) {
+            next_address_locked(link, false);
         }
-        link_hang_up_locked(link);
-        if (was_good) {
-            link->rounds = 0;
-            link->address = 0;
-            link_pause_locked(link, redial_i_random_below(PAUSE_LOST_MS));
-        } else if (++link->address == link->addresses.count) {
-            link->address = 0;
-            link_pause_locked(link, round_pause_ms(link->rounds));
-            link->rounds++;
-        }
+    } else {
+        (void)snprintf(link->error, sizeof(link->error), "%s: %s", address->url,
+                       result == NNG_ETIMEDOUT ? "no connection in time"
+                                               : nng_strerror(result));
+        next_address_locked(link, false);
     }
-    link->has_thread = false;
-    (void)pthread_cond_broadcast(&link->changed);
     redial_i_unlock(link->loop);
-    return NULL;
+}
+
+static void
+pause_fire(struct redial_i_timer *timer)
+{
+    struct redial_i_link *link = REDIAL_I_OF(timer, struct redial_i_link,
+                                             pause);
+
+    if (!link->is_closing) {
+        nng_stream_dialer_dial(link->addresses.items[link->address].dialer,
+                               link->dial);
+    }
 }
 
 /* ---- life ---- */
@@ -455,9 +375,9 @@ redial_i_link_init(struct redial_i_link *link, struct redial_i_loop *loop,
     enum redial_status status;
 
     link->loop = loop;
-    link->connect_timer.fire = connect_timer_fire;
-    redial_i_list_init(&link->idle);
-    redial_i_list_init(&link->flying);
+    link->pause.fire = pause_fire;
+    link->hang_up.run = hang_up;
+    redial_i_exchanges_init(link);
     redial_i_cond_init(&link->changed);
     link->connect_timeout_ms = connection->connect_timeout_ms != 0
                                    ? connection->connect_timeout_ms
@@ -470,87 +390,54 @@ redial_i_link_init(struct redial_i_link *link, struct redial_i_loop *loop,
     if (status != REDIAL_OK) {
         return status;
     }
-    if (nng_req0_open(&link->sock) != 0) {
+    if (nng_aio_alloc(&link->dial, dialed, link) != 0) {
         return redial_i_fail_memory(ret_error);
     }
-    link->has_sock = true;
-    if (nng_socket_set_size(link->sock, NNG_OPT_RECVMAXSZ,
-                            WIRE_FRAME_BYTES_MAX + SP_HEADER_BYTES) != 0 ||
-        nng_pipe_notify(link->sock, NNG_PIPE_EV_ADD_PRE, pipe_event, link) !=
-            0 ||
-        nng_pipe_notify(link->sock, NNG_PIPE_EV_REM_POST, pipe_event, link) !=
-            0) {
-        return redial_i_fail_memory(ret_error);
-    }
+    nng_aio_set_timeout(link->dial, (nng_duration)link->connect_timeout_ms);
     return REDIAL_OK;
 }
 
-bool
+void
 redial_i_link_start(struct redial_i_link *link)
 {
-    bool is_started;
-
     redial_i_lock(link->loop);
-    link->has_thread = pthread_create(&link->thread, NULL, run_dialing, link) ==
-                       0;
-    is_started = link->has_thread;
+    redial_i_timer_start_locked(link->loop, &link->pause, redial_i_now());
     redial_i_unlock(link->loop);
-    return is_started;
-}
-
-/* Ends the dialing thread, which may be inside of nng. */
-static void
-stop_dialing(struct redial_i_link *link)
-{
-    bool was_started;
-
-    redial_i_lock(link->loop);
-    was_started = link->has_thread;
-    link->is_closing = true;
-    link->is_ready = false;
-    (void)pthread_cond_broadcast(&link->changed);
-    while (link->is_dialing) {
-        int64_t old = redial_i_after(link->dialing_since_ns, DIALER_YOUNG_MS);
-        nng_dialer dialer = link->dialer;
-
-        if (redial_i_now() >= old) {
-            redial_i_unlock(link->loop);
-            (void)nng_dialer_close(dialer);
-            redial_i_lock(link->loop);
-            break;
-        }
-        (void)redial_i_wait_locked(link->loop, &link->changed, old);
-    }
-    redial_i_unlock(link->loop);
-    if (was_started) {
-        WIRE_CHECK(pthread_join(link->thread, NULL) == 0);
-    }
 }
 
 void
 redial_i_link_stop(struct redial_i_link *link)
 {
-    if (link->loop != NULL && !link->is_closing) {
-        stop_dialing(link);
-        redial_i_exchanges_stop(link);
+    if (link->loop == NULL || link->is_closing) {
+        return;
     }
+    redial_i_lock(link->loop);
+    link->is_closing = true;
+    link->is_ready = false;
+    redial_i_timer_stop_locked(link->loop, &link->pause);
+    redial_i_unlock(link->loop);
+    if (link->dial != NULL) {
+        nng_aio_stop(link->dial); /* its callback has run: no more streams */
+    }
+    redial_i_lock(link->loop);
+    if (link->conn != NULL) {
+        redial_i_conn_lose_locked(link->conn, NULL);
+    }
+    while (link->conn != NULL || !redial_i_list_is_empty(&link->flying) ||
+           !redial_i_list_is_empty(&link->waiting)) {
+        (void)redial_i_wait_locked(link->loop, &link->changed, REDIAL_I_NEVER);
+    }
+    redial_i_unlock(link->loop);
 }
 
 void
 redial_i_link_fini(struct redial_i_link *link)
 {
-    struct redial_i_list *node;
-
     if (link->loop == NULL) {
         return;
     }
-    while ((node = redial_i_list_pop(&link->idle)) != NULL) {
-        redial_i_exchange_free(
-            REDIAL_I_OF(node, struct redial_i_exchange, node));
-    }
-    if (link->has_sock) {
-        (void)nng_close(link->sock);
-    }
+    redial_i_exchanges_fini(link);
+    nng_aio_free(link->dial);
     redial_i_addresses_fini(&link->addresses);
     free(link->metadata_bytes);
     (void)pthread_cond_destroy(&link->changed);

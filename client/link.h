@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection to a gateway at a time, kept up, and exchanges over it.
+ * One connection to a gateway at a time, kept up, and exchanges over it: the
+ * REQ half of SP, spoken over nng's byte streams.
  *
- * A link is an nng REQ socket with one dialer at a time, and a pool of contexts
- * with one asynchronous operation each: an exchange. nng's resend timer is off.
- * What to do when the connection is lost with a request under way is known only
- * to who asked; so the exchange ends with REDIAL_I_LOST and they decide.
+ * Why not nng's REQ socket: in the oldest release that we support (1.5.2) its
+ * close waits for ever when an answer arrives at that moment (the body of a
+ * message is read on an operation that is stopped already, and the one reaper
+ * thread of the process waits for it); half of its pauses before dialing again
+ * are negative, that is none; and how a dial ended is only known to who blocks
+ * in it. Streams have none of that, and no thread waits anywhere. On the wire
+ * there is no difference. No resend timer: what to do when the connection is
+ * lost with a request under way is known only to who asked, so the exchange
+ * ends with REDIAL_I_LOST and they decide.
  *
- * Dialing blocks, so it has a thread of its own, which also does the pauses
- * between attempts: nng would start a storm.
+ *   link.c      dials, pauses, dials again
+ *   conn.c      one stream: greeting, frames in and out
+ *   exchange.c  requests and their answers
  *
- * The rules for operations of nng that this file keeps (each was a hang or a
- * crash): receive only once the send is complete; never stop an operation from
- * a callback or with the lock held; never start one on a link that stops; never
- * close a dialer that has only just been started.
+ * All state is guarded by the loop's lock. Operations of nng are submitted with
+ * the lock held and only while the connection is not closing; they are stopped,
+ * and the stream is closed, without the lock, on the loop's thread.
  */
 #ifndef REDIAL_CLIENT_LINK_H
 #define REDIAL_CLIENT_LINK_H
@@ -22,38 +28,49 @@
 #include "client/loop.h"
 #include "proto/envelope.h"
 
-#include <stdatomic.h>
+/* Requests under way at a time; the gateway answers 1,024. More wait. */
+#define REDIAL_I_SLOTS 1000
 
 enum redial_i_end {
     REDIAL_I_REPLY,   /* `reply` is there */
-    REDIAL_I_LOST,    /* sent, perhaps; the connection is gone */
+    REDIAL_I_LOST,    /* the connection is gone; see was_sent */
     REDIAL_I_TIMEOUT, /* the deadline has come; see was_sent */
     REDIAL_I_CLOSED,  /* the link stops */
 };
 
 struct redial_i_link;
+struct redial_i_conn;
+
+/* A request on its way: the SP header and a Call. */
+struct redial_i_frame {
+    struct redial_i_list node;          /* of the connection's queue */
+    struct redial_i_exchange *exchange; /* NULL: nobody waits any more */
+    size_t len;                         /* of bytes */
+    size_t start;                       /* of what is sent, in bytes */
+    uint8_t bytes[];
+};
 
 struct redial_i_exchange {
     struct redial_i_link *link;
-    struct redial_i_list node; /* of the link: idle or flying */
-    nng_ctx ctx;
-    nng_aio *aio;
-    bool is_receiving;
+    struct redial_i_list node;    /* of the link: idle, waiting or flying */
+    uint32_t id;                  /* of SP; 0: no slot */
+    struct redial_i_frame *frame; /* not sent completely yet; or NULL */
+    struct redial_i_timer timer;  /* the deadline */
     int64_t started_ns;
-    int64_t deadline_ns;
-    uint64_t connection; /* of the link, at the start */
+    uint64_t connection; /* of the link, when it was sent */
 
     /*
-     * Called once for each start, without the lock, on a thread of nng. It
-     * takes `reply` over, takes the lock and then calls
-     * redial_i_exchange_end_locked(). It must not wait.
+     * Called once for each start, without the lock, on a thread of nng or the
+     * loop's. It takes the lock and calls redial_i_exchange_end_locked(). The
+     * reply lives until it returns. It must not wait.
      */
     void (*done)(struct redial_i_exchange *exchange);
     void *owner; /* of who started it; only under the lock */
 
     enum redial_i_end end;
-    atomic_bool was_sent; /* may be asked under the lock at any time */
-    nng_msg *reply;
+    bool was_sent; /* at least its first byte; under the lock */
+    const uint8_t *reply;
+    size_t reply_len;
 };
 
 struct redial_i_link {
@@ -68,16 +85,10 @@ struct redial_i_link {
     char *metadata_bytes;               /* what it points into */
     bool has_token;
 
-    nng_socket sock;
-    bool has_sock;
-    nng_dialer dialer;
-    bool has_dialer;
-    bool is_dialing;
-    bool has_timed_out; /* this dialer, by connect_timer */
-    int64_t dialing_since_ns;
-    struct redial_i_timer connect_timer;
-    uint32_t pipe; /* id of the connection; 0: none */
-    bool is_lost;  /* the connection at hand is, or shall be */
+    nng_aio *dial;
+    struct redial_i_timer pause; /* then it dials (again) */
+    struct redial_i_conn *conn;  /* the one at hand, or NULL */
+    struct redial_i_task hang_up;
     bool is_ready;
     bool is_closing;
     uint64_t connection;           /* how many there were */
@@ -86,23 +97,25 @@ struct redial_i_link {
     size_t address;                /* index of the one in use or tried */
     uint32_t rounds;               /* over all addresses, in vain */
     char error[REDIAL_TEXT_BYTES]; /* of the last attempt to connect */
-
-    pthread_t thread;
-    bool has_thread;
-    pthread_cond_t changed;
+    pthread_cond_t changed;        /* for who stops the link */
 
     struct redial_i_list idle;
+    struct redial_i_list waiting; /* for a slot */
     struct redial_i_list flying;
+    struct redial_i_exchange *slots[REDIAL_I_SLOTS];
+    uint16_t free_slots[REDIAL_I_SLOTS];
+    size_t free_slot_count;
+    uint32_t ids; /* counts up */
 };
 
-/* Checks the options and opens the socket. `up` and `ctx` see above. */
+/* Checks the options. `up` and `ctx`: see above. */
 enum redial_status
 redial_i_link_init(struct redial_i_link *link, struct redial_i_loop *loop,
                    const struct redial_connection *connection,
                    struct redial_error *ret_error);
 
-/* Starts to connect. False: no thread. */
-bool
+/* Starts to connect. */
+void
 redial_i_link_start(struct redial_i_link *link);
 
 /*
@@ -116,31 +129,48 @@ redial_i_link_stop(struct redial_i_link *link);
 void
 redial_i_link_fini(struct redial_i_link *link);
 
-/* Gives the connection up and makes a new one. */
+/* Gives the connection up, for this reason, and makes a new one. */
 void
-redial_i_link_drop_locked(struct redial_i_link *link);
+redial_i_link_drop_locked(struct redial_i_link *link, const char *why);
+
+/* For conn.c: the greeting has succeeded. */
+void
+redial_i_link_connected_locked(struct redial_i_link *link);
 
 /*
  * A Call with room for `len` bytes of packed request at *ret_message, or NULL
  * when memory is out. Needs no lock.
  */
-nng_msg *
+struct redial_i_frame *
 redial_i_link_frame(const struct redial_i_link *link, const char *path,
                     uint32_t timeout_ms, size_t len, uint8_t **ret_message);
+
+/* NULL is fine. */
+void
+redial_i_frame_free(struct redial_i_frame *frame);
 
 /* The largest packed request that fits into a frame with this path. */
 size_t
 redial_i_link_request_bytes_max(const struct redial_i_link *link,
                                 const char *path);
 
+/* ---- exchange.c ---- */
+
+void
+redial_i_exchanges_init(struct redial_i_link *link);
+
+void
+redial_i_exchanges_fini(struct redial_i_link *link);
+
 /* An exchange to start; NULL when memory is out. */
 struct redial_i_exchange *
 redial_i_exchange_get_locked(struct redial_i_link *link);
 
-/* Takes `request` over. The link must be ready. */
+/* Takes the request over. The link must be ready, or greeting. */
 void
 redial_i_exchange_start_locked(struct redial_i_exchange *exchange,
-                               nng_msg *request, int64_t deadline_ns,
+                               struct redial_i_frame *request,
+                               int64_t deadline_ns,
                                void (*done)(struct redial_i_exchange *),
                                void *owner);
 
@@ -148,12 +178,14 @@ redial_i_exchange_start_locked(struct redial_i_exchange *exchange,
 void
 redial_i_exchange_end_locked(struct redial_i_exchange *exchange);
 
-/* For link.c: ends all that are flying, blocking; the link is closing. */
+/* For conn.c: an answer. Without the lock; calls `done`. */
 void
-redial_i_exchanges_stop(struct redial_i_link *link);
+redial_i_exchange_answer(struct redial_i_link *link, uint32_t id,
+                         const uint8_t *reply, size_t reply_len);
 
-/* For link.c: an idle one, which is in no list any more. */
+/* For link.c: all that are under way end so. Releases the lock meanwhile. */
 void
-redial_i_exchange_free(struct redial_i_exchange *exchange);
+redial_i_exchanges_cut_locked(struct redial_i_link *link,
+                              enum redial_i_end end);
 
 #endif /* REDIAL_CLIENT_LINK_H */

@@ -113,7 +113,7 @@ redial_i_timer_start_locked(struct redial_i_loop *loop,
     timer->order = loop->timers_started++;
     timer->is_armed = true;
     loop->timers = meld(loop->timers, timer);
-    if (loop->timers == timer) {
+    if (at_ns < loop->sleeps_until_ns) {
         (void)pthread_cond_signal(&loop->wake);
     }
 }
@@ -218,9 +218,11 @@ run_loop(void *arg)
         run_timers(loop);
         run_tasks(loop);
         if (!loop->is_stopping && redial_i_list_is_empty(&loop->tasks)) {
-            (void)redial_i_wait_locked(
-                loop, &loop->wake,
-                loop->timers != NULL ? loop->timers->at_ns : REDIAL_I_NEVER);
+            loop->sleeps_until_ns =
+                loop->timers != NULL ? loop->timers->at_ns : REDIAL_I_NEVER;
+            (void)redial_i_wait_locked(loop, &loop->wake,
+                                       loop->sleeps_until_ns);
+            loop->sleeps_until_ns = 0;
         }
     }
     redial_i_unlock(loop);

@@ -49,6 +49,7 @@ struct redial_i_loop {
     bool is_stopping;
     struct redial_i_timer *timers;
     uint64_t timers_started;
+    int64_t sleeps_until_ns; /* 0: awake */
     struct redial_i_list tasks;
 };
 

@@ -22,9 +22,10 @@ struct poll_answer {
 
 /* Without the lock: this is where the time goes. */
 static void
-poll_read(struct poll_answer *poll, redial_worker *worker, nng_msg *reply)
+poll_read(struct poll_answer *poll, redial_worker *worker,
+          const struct redial_i_exchange *exchange)
 {
-    redial_i_answer_read(&poll->answer, reply,
+    redial_i_answer_read(&poll->answer, exchange,
                          &redial__v1__poll_response__descriptor);
     poll->response = (const Redial__V1__PollResponse *)poll->answer.message;
     poll->attempts = NULL;
@@ -104,7 +105,7 @@ poll_done(struct redial_i_exchange *exchange)
     redial_worker *worker = saying->worker;
     struct poll_answer poll;
 
-    poll_read(&poll, worker, exchange->reply);
+    poll_read(&poll, worker, exchange);
     redial_i_lock(&worker->loop);
     worker->polls_flying--;
     if (poll.response != NULL) {
@@ -185,7 +186,7 @@ struct poll_room {
     Redial__V1__MethodCredit *credit_pointers[REDIAL_I_METHODS_MAX];
 };
 
-static nng_msg *
+static struct redial_i_frame *
 poll_frame_locked(struct redial_i_saying *saying, struct poll_room *room)
 {
     redial_worker *worker = saying->worker;
@@ -219,7 +220,7 @@ redial_i_poll_send_locked(redial_worker *worker)
     struct poll_room *room = malloc(sizeof(*room));
     struct redial_i_saying *saying = redial_i_saying_new(worker);
     struct redial_i_exchange *exchange = NULL;
-    nng_msg *msg = NULL;
+    struct redial_i_frame *msg = NULL;
 
     if (room != NULL && saying != NULL) {
         msg = poll_frame_locked(saying, room);
@@ -234,7 +235,7 @@ redial_i_poll_send_locked(redial_worker *worker)
             free(saying);
         }
         if (msg != NULL) {
-            nng_msg_free(msg);
+            redial_i_frame_free(msg);
         }
         redial_i_session_pause_locked(worker, 0);
         return false;

@@ -13,7 +13,7 @@ fail_wire(struct redial_error *error, const struct wire_error *problem)
 }
 
 enum redial_status
-redial_i_reply_unpack(nng_msg *reply,
+redial_i_reply_unpack(const uint8_t *reply, size_t len,
                       const ProtobufCMessageDescriptor *descriptor,
                       struct wire_arena *arena, ProtobufCMessage **ret_message,
                       struct redial_error *ret_error)
@@ -22,8 +22,7 @@ redial_i_reply_unpack(nng_msg *reply,
     struct wire_error problem;
     ProtobufCMessage *message;
 
-    if (wire_reply_decode(nng_msg_body(reply), nng_msg_len(reply), &envelope,
-                          &problem) != REDIAL_OK) {
+    if (wire_reply_decode(reply, len, &envelope, &problem) != REDIAL_OK) {
         return fail_wire(ret_error, &problem);
     }
     if (envelope.status != REDIAL_OK) {

@@ -5,7 +5,6 @@
 #include "proto/arena.h"
 #include <redial/client.h>
 
-#include <nng/nng.h>
 #include <protobuf-c/protobuf-c.h>
 
 /*
@@ -14,7 +13,7 @@
  * bytes. Any thread, no lock.
  */
 enum redial_status
-redial_i_reply_unpack(nng_msg *reply,
+redial_i_reply_unpack(const uint8_t *reply, size_t len,
                       const ProtobufCMessageDescriptor *descriptor,
                       struct wire_arena *arena, ProtobufCMessage **ret_message,
                       struct redial_error *ret_error);

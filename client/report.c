@@ -33,7 +33,7 @@ report_done(struct redial_i_exchange *exchange)
     redial_worker *worker = saying->worker;
     struct redial_i_answer answer;
 
-    redial_i_answer_read(&answer, exchange->reply,
+    redial_i_answer_read(&answer, exchange,
                          &redial__v1__report_response__descriptor);
     redial_i_lock(&worker->loop);
     worker->is_reporting = false;
@@ -102,14 +102,14 @@ recall_report(redial_attempt *attempt, void *ctx)
     }
 }
 
-static nng_msg *
+static struct redial_i_frame *
 report_frame_locked(struct redial_i_saying *saying, struct redial_i_chunk *room)
 {
     redial_worker *worker = saying->worker;
     Redial__V1__ReportRequest request = REDIAL__V1__REPORT_REQUEST__INIT;
     struct redial_i_chunks chunks = {REPORTS_TAG, room, 0};
     size_t news = 0;
-    nng_msg *msg;
+    struct redial_i_frame *msg;
 
     request.has_worker_id = true;
     request.worker_id = worker->worker_id;
@@ -135,7 +135,7 @@ redial_i_report_send_locked(redial_worker *worker, bool is_goodbye)
                                            sizeof(*chunks));
     struct redial_i_saying *saying = redial_i_saying_new(worker);
     struct redial_i_exchange *exchange = NULL;
-    nng_msg *msg = NULL;
+    struct redial_i_frame *msg = NULL;
 
     if (chunks != NULL && saying != NULL) {
         saying->is_goodbye = is_goodbye;
@@ -151,7 +151,7 @@ redial_i_report_send_locked(redial_worker *worker, bool is_goodbye)
             free(saying);
         }
         if (msg != NULL) {
-            nng_msg_free(msg);
+            redial_i_frame_free(msg);
         }
         redial_i_session_pause_locked(worker, 0);
         return;

@@ -97,14 +97,14 @@ chunk_size(size_t len)
     return put_head(head, 0, len) + len;
 }
 
-nng_msg *
+struct redial_i_frame *
 redial_i_frame_with(redial_worker *worker, const char *path,
                     uint32_t timeout_ms, const ProtobufCMessage *base,
                     const struct redial_i_chunks *chunks)
 {
     size_t len = protobuf_c_message_get_packed_size(base);
     size_t count = chunks != NULL ? chunks->count : 0;
-    nng_msg *msg;
+    struct redial_i_frame *msg;
     uint8_t *at;
 
     for (size_t i = 0; i < count; i++) {
@@ -227,15 +227,16 @@ redial_i_stop_all_locked(redial_worker *worker, Redial__V1__Token **tokens,
 /* ---- answers ---- */
 
 void
-redial_i_answer_read(struct redial_i_answer *answer, nng_msg *reply,
+redial_i_answer_read(struct redial_i_answer *answer,
+                     const struct redial_i_exchange *exchange,
                      const ProtobufCMessageDescriptor *descriptor)
 {
     answer->message = NULL;
-    answer->has_reply = reply != NULL;
+    answer->has_reply = exchange->end == REDIAL_I_REPLY;
     wire_arena_init(&answer->arena, NULL, 0);
-    if (reply != NULL) {
-        (void)redial_i_reply_unpack(reply, descriptor, &answer->arena,
+    if (answer->has_reply) {
+        (void)redial_i_reply_unpack(exchange->reply, exchange->reply_len,
+                                    descriptor, &answer->arena,
                                     &answer->message, &answer->error);
-        nng_msg_free(reply);
     }
 }

@@ -60,7 +60,7 @@ struct redial_i_chunks {
 };
 
 /* A call of the base message, with the chunks (NULL: none) appended. */
-nng_msg *
+struct redial_i_frame *
 redial_i_frame_with(redial_worker *worker, const char *path,
                     uint32_t timeout_ms, const ProtobufCMessage *base,
                     const struct redial_i_chunks *chunks);
@@ -86,9 +86,10 @@ void
 redial_i_stop_all_locked(redial_worker *worker, Redial__V1__Token **tokens,
                          size_t count, bool is_superseded);
 
-/* Takes `reply` over (NULL: none came). The arena is to be freed either way. */
+/* What came of the exchange. The arena is to be freed in any case. */
 void
-redial_i_answer_read(struct redial_i_answer *answer, nng_msg *reply,
+redial_i_answer_read(struct redial_i_answer *answer,
+                     const struct redial_i_exchange *exchange,
                      const ProtobufCMessageDescriptor *descriptor);
 
 /* poll.c. False: no memory now. */

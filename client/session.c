@@ -80,7 +80,7 @@ hello_done(struct redial_i_exchange *exchange)
     redial_worker *worker = exchange->owner;
     struct redial_i_answer answer;
 
-    redial_i_answer_read(&answer, exchange->reply,
+    redial_i_answer_read(&answer, exchange,
                          &redial__v1__hello_response__descriptor);
     redial_i_lock(&worker->loop);
     if (exchange->connection != worker->link.connection ||
@@ -138,7 +138,7 @@ fill_slots(const redial_worker *worker, Redial__V1__MethodSlots *slots,
     }
 }
 
-static nng_msg *
+static struct redial_i_frame *
 hello_frame_locked(redial_worker *worker, struct in_hand *in_hand)
 {
     Redial__V1__HelloRequest request = REDIAL__V1__HELLO_REQUEST__INIT;
@@ -167,7 +167,7 @@ send_hello_locked(redial_worker *worker)
 {
     struct in_hand *in_hand = calloc(1, sizeof(*in_hand));
     struct redial_i_exchange *exchange = NULL;
-    nng_msg *msg = NULL;
+    struct redial_i_frame *msg = NULL;
 
     if (in_hand != NULL) {
         msg = hello_frame_locked(worker, in_hand);
@@ -178,7 +178,7 @@ send_hello_locked(redial_worker *worker)
     }
     if (exchange == NULL) {
         if (msg != NULL) {
-            nng_msg_free(msg);
+            redial_i_frame_free(msg);
         }
         redial_i_session_pause_locked(worker, 0);
         return;

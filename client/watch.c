@@ -73,7 +73,7 @@ batch_free(struct batch *batch)
 }
 
 static struct batch *
-batch_read(nng_msg *reply, struct redial_error *error)
+batch_read(const struct redial_i_exchange *exchange, struct redial_error *error)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
     ProtobufCMessage *message;
@@ -83,7 +83,8 @@ batch_read(nng_msg *reply, struct redial_error *error)
         return NULL;
     }
     wire_arena_init(&batch->arena, NULL, 0);
-    if (redial_i_reply_unpack(reply, &redial__v1__watch_response__descriptor,
+    if (redial_i_reply_unpack(exchange->reply, exchange->reply_len,
+                              &redial__v1__watch_response__descriptor,
                               &batch->arena, &message, error) != REDIAL_OK) {
         batch_free(batch);
         return NULL;
@@ -150,14 +151,13 @@ static void
 watch_done(struct redial_i_exchange *exchange)
 {
     struct redial_i_loop *loop = exchange->link->loop;
-    nng_msg *reply = exchange->reply;
+    bool has_reply = exchange->end == REDIAL_I_REPLY;
     struct redial_error error;
     struct batch *batch = NULL;
     redial_watch *watch;
 
-    if (reply != NULL) {
-        batch = batch_read(reply, &error);
-        nng_msg_free(reply);
+    if (has_reply) {
+        batch = batch_read(exchange, &error);
     }
     redial_i_lock(loop);
     watch = exchange->owner;
@@ -165,7 +165,7 @@ watch_done(struct redial_i_exchange *exchange)
         batch_free(batch);
     } else {
         watch->exchange = NULL;
-        if (reply != NULL) {
+        if (has_reply) {
             take_answer_locked(watch, batch, &error, exchange->started_ns);
         }
         (void)pthread_cond_signal(&watch->waiter.cond);
@@ -197,7 +197,7 @@ start_locked(redial_watch *watch)
     redial_client *client = watch->client;
     Redial__V1__WatchRequest request = REDIAL__V1__WATCH_REQUEST__INIT;
     struct redial_i_exchange *exchange;
-    nng_msg *msg;
+    struct redial_i_frame *msg;
     uint8_t *at;
 
     if (!client->link.is_ready || watch->exchange != NULL ||
@@ -215,7 +215,7 @@ start_locked(redial_watch *watch)
     }
     exchange = redial_i_exchange_get_locked(&client->link);
     if (exchange == NULL) {
-        nng_msg_free(msg);
+        redial_i_frame_free(msg);
         return;
     }
     (void)redial__v1__watch_request__pack(&request, at);
@@ -274,7 +274,7 @@ has_more(const struct batch *batch)
 static enum redial_status
 fail_late_locked(const redial_watch *watch, struct redial_error *error)
 {
-    if (watch->exchange != NULL && atomic_load(&watch->exchange->was_sent)) {
+    if (watch->exchange != NULL && watch->exchange->was_sent) {
         return redial_i_fail(error, REDIAL_DEADLINE_EXCEEDED, "NO_EVENT",
                              "no event so far");
     }

@@ -271,11 +271,7 @@ redial_worker_open(const struct redial_worker_options *options,
     if (status != REDIAL_OK) {
         goto fail;
     }
-    if (!redial_i_link_start(&worker->link)) {
-        status = redial_i_fail(ret_error, REDIAL_RESOURCE_EXHAUSTED,
-                               "NO_THREAD", "no thread can be started");
-        goto fail;
-    }
+    redial_i_link_start(&worker->link);
     *ret_worker = worker;
     return REDIAL_OK;
 

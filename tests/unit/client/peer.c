@@ -322,13 +322,14 @@ peer_start(struct peer *peer)
     WIRE_CHECK(pthread_create(&peer->thread, NULL, run_accept, peer) == 0);
 }
 
+/* Stopped operations cannot be started again: the thread comes to its end. */
 static void
 close_conn(struct conn *conn)
 {
-    nng_stream_close(conn->stream);
     nng_aio_stop(conn->rx);
-    WIRE_CHECK(pthread_join(conn->thread, NULL) == 0);
     nng_aio_stop(conn->tx);
+    nng_stream_close(conn->stream);
+    WIRE_CHECK(pthread_join(conn->thread, NULL) == 0);
     nng_stream_free(conn->stream);
     nng_aio_free(conn->rx);
     nng_aio_free(conn->tx);
