@@ -56,6 +56,25 @@ contents_adopt(struct gateway *gateway, uint32_t slot, struct text bytes)
     contents->bytes += at->bytes == NULL ? 0 : at->len;
 }
 
+bool
+contents_copy(struct gateway *gateway, uint32_t slot,
+              const struct record *accepted)
+{
+    struct content_slot *at = &gateway->contents.slots[slot];
+    char *copy = malloc(accepted->attached.len);
+
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, accepted->attached.at, accepted->attached.len);
+    contents_adopt(gateway, slot, (struct text){NULL, 0});
+    at->bytes = copy;
+    at->len = accepted->attached.len;
+    at->accepted_seq = accepted->seq;
+    gateway->contents.bytes += at->len;
+    return true;
+}
+
 void
 contents_drop(struct gateway *gateway, uint32_t slot)
 {

@@ -47,6 +47,14 @@ contents_fini(struct contents *contents);
 void
 contents_adopt(struct gateway *gateway, uint32_t slot, struct text bytes);
 
+/*
+ * The same for a JOB_ACCEPTED that is replayed: copies what is attached to it.
+ * False: no memory.
+ */
+bool
+contents_copy(struct gateway *gateway, uint32_t slot,
+              const struct record *accepted);
+
 /* The slot is free again. */
 void
 contents_drop(struct gateway *gateway, uint32_t slot);

@@ -23,8 +23,9 @@ struct get {
 
 static void
 answer(struct gateway *gateway, struct rpc_call *call, struct job_id id,
-       struct codec_timeline *timeline)
+       const struct codec_timeline *of)
 {
+    struct codec_timeline timeline = *of;
     uint32_t slot = engine_find(gateway->engine, id);
     char scratch[ENGINE_VIEW_BYTES];
     struct job_view view;
@@ -33,11 +34,11 @@ answer(struct gateway *gateway, struct rpc_call *call, struct job_id id,
     if (slot != ENGINE_NO_SLOT &&
         engine_view(gateway->engine, slot, scratch, &view) &&
         !job_state_is_final(view.state)) {
-        timeline->view = &view;
-        timeline->progress = contents_progress(gateway, slot);
+        timeline.view = &view;
+        timeline.progress = contents_progress(gateway, slot);
     }
     bytes_init(&body, WIRE_FRAME_BYTES_MAX);
-    codec_put_timeline(&body, FIELD_JOB, timeline);
+    codec_put_timeline(&body, FIELD_JOB, &timeline);
     pipeline_reply(gateway, rpc_build_packed(call, body.at, body.len));
     bytes_fini(&body);
 }

@@ -89,20 +89,6 @@ forget(struct recovery *recovery, const struct record *record, uint32_t slot)
 }
 
 static bool
-adopt(struct gateway *gateway, const struct record *record, uint32_t slot)
-{
-    char *copy = malloc(record->attached.len);
-
-    if (copy == NULL) {
-        return false;
-    }
-    memcpy(copy, record->attached.at, record->attached.len);
-    contents_adopt(gateway, slot, (struct text){copy, record->attached.len});
-    gateway->contents.slots[slot].accepted_seq = record->seq;
-    return true;
-}
-
-static bool
 on_record(void *ctx, const struct record *record)
 {
     struct recovery *recovery = ctx;
@@ -125,7 +111,7 @@ on_record(void *ctx, const struct record *record)
         return before == ENGINE_NO_SLOT || forget(recovery, record, before);
     }
     if (before == ENGINE_NO_SLOT && record->type == EVENT_JOB_ACCEPTED &&
-        !adopt(gateway, record, after)) {
+        !contents_copy(gateway, after, record)) {
         return false;
     }
     noted.slot = after;

@@ -130,7 +130,7 @@ skip_string(const uint8_t *at, const uint8_t *end)
 static const uint8_t *
 skip_pair(const uint8_t *at, const uint8_t *end)
 {
-    uint64_t len;
+    uint64_t len = 0;
 
     at = skip_string(at, end);
     if (at != NULL) {

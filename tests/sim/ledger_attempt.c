@@ -334,6 +334,7 @@ ledger_late(struct sim *sim, uint32_t spec, const struct record *record)
         !is_token_of(&input->report.token, record) ||
         (job->state == JOB_RUNNING && job->fence == record->fence)) {
         sim_fail(sim, VIOLATION_RECORD, "job %u: a strange latecomer", spec);
+        return;
     }
     enum redial_status code = input->report.kind == REPORT_NOT_STARTED
                                   ? REDIAL_UNAVAILABLE
