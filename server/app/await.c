@@ -37,6 +37,16 @@ refuse(struct await *await, const char *problem)
     free(await);
 }
 
+static void
+refuse_busy(struct await *await)
+{
+    pipeline_reply(await->gateway,
+                   rpc_build_error(await->call, REDIAL_UNAVAILABLE,
+                                   "STORE_BUSY", 1000,
+                                   "the store is busy: try again"));
+    free(await);
+}
+
 /* ---- Answering --------------------------------------------------------- */
 
 static const char *
@@ -87,7 +97,6 @@ answer(struct gateway *gateway, struct wait_call *call)
     struct bytes body;
 
     if (names == NULL) {
-        free(await);
         return rpc_build_error(call->call, REDIAL_RESOURCE_EXHAUSTED, "MEMORY",
                                0, "too many jobs in one Await");
     }
@@ -113,7 +122,6 @@ answer(struct gateway *gateway, struct wait_call *call)
             }
         }
     }
-    free(await);
     return build(call, &rest, &body);
 }
 
@@ -125,7 +133,10 @@ wait_for_any(struct await *await)
                                            answer);
 
     if (wait == NULL) {
-        refuse(await, "out of memory");
+        pipeline_reply(gateway,
+                       rpc_build_error(await->call, REDIAL_RESOURCE_EXHAUSTED,
+                                       "MEMORY", 1000, "out of memory"));
+        free(await);
         return;
     }
     wait->user = await;
@@ -204,6 +215,7 @@ correlated(struct gateway *gateway, void *ctx, const struct store_answer *found)
     uint32_t slot = ENGINE_NO_SLOT;
     char scratch[ENGINE_VIEW_BYTES];
     struct job_view view;
+    bool fits = found->complete;
 
     if (await->closed) {
         rpc_call_drop(await->call);
@@ -211,16 +223,34 @@ correlated(struct gateway *gateway, void *ctx, const struct store_answer *found)
         return;
     }
     rpc_call_on_close(await->call, NULL);
-    while ((slot = engine_next_correlated(gateway->engine, correlation,
+    if (found->status != STORE_OK) {
+        refuse_busy(await);
+        return;
+    }
+    while (fits &&
+           (slot = engine_next_correlated(gateway->engine, correlation,
                                           slot)) != ENGINE_NO_SLOT) {
-        if (engine_view(gateway->engine, slot, scratch, &view)) {
-            (void)add(await, view.id, NULL);
+        if (engine_view(gateway->engine, slot, scratch, &view) &&
+            !has(await, view.id)) {
+            fits = add(await, view.id, NULL) && fits;
         }
     }
     for (size_t i = 0; i < found->finished_count; i++) {
         if (!has(await, found->finished[i].job)) {
-            (void)add(await, found->finished[i].job, NULL);
+            fits = add(await, found->finished[i].job, NULL) && fits;
         }
+    }
+    if (!fits) {
+        /* With a part of them the caller would think that all are over. */
+        pipeline_reply(gateway,
+                       rpc_build_error(await->call, REDIAL_RESOURCE_EXHAUSTED,
+                                       "TOO_MANY_JOBS", 0,
+                                       "more than %d jobs have this "
+                                       "correlation id: await them by their "
+                                       "ids, or watch them",
+                                       JOBS_MAX));
+        free(await);
+        return;
     }
     if (await->count == 0) {
         pipeline_reply(gateway,
@@ -268,7 +298,7 @@ gather(struct await *await)
     memcpy(request.correlated.id, correlation, len);
     request.correlated.id_len = (uint32_t)len;
     if (asks_post(await->gateway, &request, correlated, await) == NULL) {
-        refuse(await, "the store is busy: try again");
+        refuse_busy(await);
         return;
     }
     rpc_call_set_owner(await->call, await);

@@ -85,6 +85,16 @@ contents_drop(struct gateway *gateway, uint32_t slot)
     *at = (struct content_slot){.live = false};
 }
 
+void
+contents_move(struct gateway *gateway, uint32_t from, uint32_t to)
+{
+    struct content_slot *slots = gateway->contents.slots;
+
+    redial_assert(!slots[to].live);
+    slots[to] = slots[from];
+    slots[from] = (struct content_slot){.live = false};
+}
+
 struct text
 contents_get(const struct gateway *gateway, uint32_t slot)
 {

@@ -59,6 +59,10 @@ contents_copy(struct gateway *gateway, uint32_t slot,
 void
 contents_drop(struct gateway *gateway, uint32_t slot);
 
+/* Recovery has moved a job to another slot, which is free here. */
+void
+contents_move(struct gateway *gateway, uint32_t from, uint32_t to);
+
 /* The bytes, or an empty text when they have to be read from the store. */
 struct text
 contents_get(const struct gateway *gateway, uint32_t slot);

@@ -99,6 +99,29 @@ projector_load(struct gateway *gateway, uint32_t slot, struct job_id job)
 }
 
 void
+projector_move(struct gateway *gateway, uint32_t from, uint32_t to)
+{
+    struct projector *projector = &gateway->projector;
+    struct projector_slot *at = &projector->slots[to];
+
+    *at = projector->slots[from];
+    projector->slots[from] = (struct projector_slot){.first_seq = 0};
+    if (at->first_seq == 0) {
+        return;
+    }
+    if (at->prev != 0) {
+        projector->slots[at->prev - 1].next = to + 1;
+    } else {
+        projector->first = to + 1;
+    }
+    if (at->next != 0) {
+        projector->slots[at->next - 1].prev = to + 1;
+    } else {
+        projector->last = to + 1;
+    }
+}
+
+void
 projector_drop(struct gateway *gateway, uint32_t slot)
 {
     struct projector *projector = &gateway->projector;
@@ -160,6 +183,19 @@ is_idle(const struct gateway *gateway)
            IDLE_AFTER_MS;
 }
 
+/* Without tables nothing is ever behind: all of the log may be dropped. */
+static void
+keep_up(struct gateway *gateway)
+{
+    struct projector *projector = &gateway->projector;
+    uint64_t last = tail_last(gateway->tail);
+
+    if (last > projector->watermark) {
+        store_group_set_watermark(pipeline_group(gateway), last);
+        projector->watermark = last;
+    }
+}
+
 void
 projector_fill(struct gateway *gateway)
 {
@@ -170,8 +206,11 @@ projector_fill(struct gateway *gateway)
     size_t rows;
     size_t bytes = 0;
 
-    if (!store_keeps_rows(gateway->store) ||
-        store_pipe_free(gateway->store) == 0) {
+    if (!store_keeps_rows(gateway->store)) {
+        keep_up(gateway);
+        return;
+    }
+    if (store_pipe_free(gateway->store) == 0) {
         return;
     }
     if (projector->watermark >= last && projector->waiting == 0) {

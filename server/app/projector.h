@@ -59,6 +59,10 @@ projector_note(struct gateway *gateway, const struct record *record);
 void
 projector_load(struct gateway *gateway, uint32_t slot, struct job_id job);
 
+/* Recovery has moved a job to another slot: it keeps its place in the queue. */
+void
+projector_move(struct gateway *gateway, uint32_t from, uint32_t to);
+
 /* The slot is free: its row, if there is one, goes. */
 void
 projector_drop(struct gateway *gateway, uint32_t slot);

@@ -163,13 +163,70 @@ say_recovered(struct gateway *gateway)
     }
 }
 
+/* A clock that was set back must not make time run backwards in the log. */
+static struct now
+not_before_the_log(const struct gateway *gateway)
+{
+    struct now now = gateway->now;
+
+    if (now.wall.ms < gateway->recovered.last_wall_ms) {
+        now.wall.ms = gateway->recovered.last_wall_ms;
+    }
+    return now;
+}
+
+/* A lower limit than there are jobs: nothing of theirs may be dropped. */
+static bool
+has_room(const struct gateway *gateway)
+{
+    struct engine_stats stats;
+    uint64_t live = 0;
+
+    engine_stats(gateway->engine, gateway->now, &stats);
+    for (int state = JOB_SCHEDULED; state < JOB_SUCCEEDED; state++) {
+        live += stats.jobs[state];
+    }
+    if (live <= gateway->config->limits_jobs_max) {
+        return true;
+    }
+    log_eventf(LOG_STORE_OPEN_FAILED,
+               "it holds %" PRIu64 " live jobs, and limits.jobsMax is %" PRIu32
+               ": raise the limit",
+               live, gateway->config->limits_jobs_max);
+    return false;
+}
+
+/*
+ * Stale rows and replayed jobs may have needed more slots than there are in
+ * normal life. The engine moves those jobs; what is kept beside them follows.
+ */
+static void
+follow_moves(struct gateway *gateway, uint32_t slots_max)
+{
+    for (uint32_t from = gateway->config->limits_jobs_max; from < slots_max;
+         from++) {
+        const struct projector_slot *row = &gateway->projector.slots[from];
+        uint32_t to;
+
+        if (!gateway->contents.slots[from].live) {
+            continue;
+        }
+        to = engine_find(gateway->engine, row->job);
+        if (to != ENGINE_NO_SLOT && to != from) {
+            contents_move(gateway, from, to);
+            projector_move(gateway, from, to);
+        }
+    }
+}
+
 static void
 decide(struct gateway *gateway)
 {
     tail_start(gateway->tail, gateway->recovered.next_seq);
     gateway->projector.watermark = gateway->recovered.watermark;
-    engine_recover(gateway->engine, gateway->now, gateway->recovered.next_seq,
-                   &gateway->out);
+    engine_recover(gateway->engine, not_before_the_log(gateway),
+                   gateway->recovered.next_seq, &gateway->out);
+    follow_moves(gateway, gateway->contents.count);
     pipeline_absorb(gateway, (struct text){NULL, 0});
 }
 
@@ -201,6 +258,10 @@ recover(struct gateway *gateway)
     if (status != STORE_OK) {
         free(recovery.stale);
         return fail(gateway, recovery.failed ? STORE_CORRUPT : status);
+    }
+    if (!has_room(gateway)) {
+        free(recovery.stale);
+        return GATEWAY_EXIT_STORE;
     }
     derive_hash_keys(gateway);
     say_recovered(gateway);

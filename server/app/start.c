@@ -20,7 +20,8 @@ enum {
     TAIL_ENTRIES = 1 << 18,
     TAIL_BYTES = 64 << 20,
     STORE_RESERVE_BYTES = 16 << 20,
-    FLUSH_MS = 2000, /* for replies, when the gateway stops */
+    EPHEMERAL_FINISHED_MAX = 200000, /* jobs whose outcome stays in memory */
+    FLUSH_MS = 2000,                 /* for replies, when the gateway stops */
 };
 
 static struct gateway_service gateway_service;
@@ -91,6 +92,12 @@ codec_limits_of(const struct config *config)
     };
 }
 
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static bool
 build_parts(struct gateway *gateway)
 {
@@ -98,11 +105,17 @@ build_parts(struct gateway *gateway)
     struct store_options options = {
         .dir = config->store_ephemeral ? NULL : config->store_dir,
         .reserve_bytes = STORE_RESERVE_BYTES,
-        .memory_bytes_max = config->retention_events_bytes,
+        .memory_bytes_max = smaller(config->retention_events_bytes,
+                                    config->limits_memory_payload_bytes_max),
+        .finished_max = (uint32_t)smaller(config->retention_finished_jobs,
+                                          EPHEMERAL_FINISHED_MAX),
         .payloads_max = config->limits_jobs_max,
         .wake = wake,
         .ctx = gateway,
     };
+
+    const struct engine_limits limits = engine_limits_of(config);
+    uint32_t slots = engine_slots_max(&limits);
 
     gateway->rules.limits = codec_limits_of(config);
     asks_init(&gateway->asks);
@@ -114,10 +127,10 @@ build_parts(struct gateway *gateway)
     gateway->tail = tail_new(TAIL_ENTRIES, TAIL_BYTES);
     return gateway->store != NULL && gateway->tail != NULL &&
            pipeline_init(&gateway->pipeline) &&
-           projector_init(&gateway->projector, config->limits_jobs_max, 0) &&
-           contents_init(&gateway->contents, config->limits_jobs_max,
+           projector_init(&gateway->projector, slots, 0) &&
+           contents_init(&gateway->contents, slots,
                          config->limits_memory_payload_bytes_max) &&
-           waiters_init(&gateway->waiters, config->limits_jobs_max) &&
+           waiters_init(&gateway->waiters, slots) &&
            mailboxes_init(&gateway->mailboxes, config->limits_workers_max) &&
            parking_init(&gateway->parking);
 }

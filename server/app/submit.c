@@ -15,6 +15,7 @@
 enum {
     FIELD_RESULTS = 1, /* of SubmitResponse */
     FIELD_JOB = 6,     /* of SubmitResult */
+    REST_BYTES = 1024, /* of a SubmitResult beside its job, at most */
     BUSY_RETRY_MS = 1000,
 };
 
@@ -126,13 +127,16 @@ answer_waited(struct gateway *gateway, struct wait_call *call)
             item->job = live.at;
             item->job_bytes = live.len;
         }
+        left = body.len_max - body.len - REST_BYTES * (submit->count - i);
+        if (item->job_bytes > left) {
+            item->job_bytes = 0;
+        }
         put_result(
             gateway, &body, &submit->jobs[i],
             (struct text){(const char *)item->job, (uint32_t)item->job_bytes});
     }
     reply = rpc_build_packed(call->call, body.at, body.len);
     bytes_fini(&body);
-    free(submit);
     return reply;
 }
 
@@ -177,6 +181,9 @@ submit_one(struct submit *submit, size_t index)
     bool has_id;
 
     job->key = spec->key;
+    if (job->error.status != REDIAL_OK) {
+        return; /* whether it is known could not be found out */
+    }
     job->error.status = codec_submit(spec, &gateway->rules, &input.submit,
                                      &has_id, &job->error);
     if (job->error.status != REDIAL_OK) {
@@ -231,6 +238,14 @@ struct lookup {
     size_t index;
 };
 
+/* To run it although it may have run already would be wrong: try again. */
+static void
+cannot_look(struct submitted *job)
+{
+    (void)wire_error_set(&job->error, REDIAL_UNAVAILABLE,
+                         "the store is busy: submit it again");
+}
+
 static void
 looked_up(struct gateway *gateway, void *ctx, const struct store_answer *answer)
 {
@@ -241,6 +256,9 @@ looked_up(struct gateway *gateway, void *ctx, const struct store_answer *answer)
     if (answer->status == STORE_OK && answer->finished_count > 0) {
         submit->jobs[lookup->index].finished = codec_final_state(
             answer->finished[0].type);
+    } else if (answer->status != STORE_OK &&
+               answer->status != STORE_NOT_FOUND) {
+        cannot_look(&submit->jobs[lookup->index]);
     }
     free(lookup);
     submit->lookups--;
@@ -302,12 +320,13 @@ look(struct submit *submit, size_t index)
     }
     lookup = malloc(sizeof(*lookup));
     if (lookup == NULL) {
+        cannot_look(&submit->jobs[index]);
         return;
     }
     *lookup = (struct lookup){.submit = submit, .index = index};
     if (asks_post(gateway, &request, looked_up, lookup) == NULL) {
         free(lookup);
-        submit->jobs[index].error.status = REDIAL_UNAVAILABLE;
+        cannot_look(&submit->jobs[index]);
         return;
     }
     submit->lookups++;

@@ -31,6 +31,7 @@ wait_call_free(struct gateway *gateway, struct wait_call *call)
         asks_forget(call->items[i].ask);
         free(call->items[i].job);
     }
+    free(call->user);
     free(call);
 }
 
@@ -123,6 +124,13 @@ waiters_final(struct gateway *gateway, const struct record *final)
     }
 }
 
+/* Or else the store could not tell: that is not the same as "unknown". */
+static bool
+is_answered(const struct store_answer *answer)
+{
+    return answer->status == STORE_OK || answer->status == STORE_NOT_FOUND;
+}
+
 static void
 looked_up(struct gateway *gateway, void *ctx, const struct store_answer *answer)
 {
@@ -131,7 +139,7 @@ looked_up(struct gateway *gateway, void *ctx, const struct store_answer *answer)
 
     item->ask = NULL;
     item->call->lookups--;
-    item->state = WAIT_MISSING;
+    item->state = is_answered(answer) ? WAIT_MISSING : WAIT_UNREAD;
     if (answer->status == STORE_OK && answer->group_count > 0) {
         store_group_record(answer->groups[0], 0, &final);
         pack(gateway, item, &final);
@@ -152,6 +160,7 @@ ask_store(struct gateway *gateway, struct wait_item *item)
 
     item->ask = asks_post(gateway, &request, looked_up, item);
     if (item->ask == NULL) {
+        item->state = WAIT_UNREAD;
         return;
     }
     item->state = WAIT_LOOKUP;

@@ -30,6 +30,7 @@ enum wait_state {
     WAIT_LOOKUP,  /* the store is asked */
     WAIT_FINAL,   /* `job` is packed */
     WAIT_MISSING, /* nobody knows it */
+    WAIT_UNREAD,  /* the store could not say: ask again */
     WAIT_REFUSED, /* Submit: it was not accepted; never waited for */
 };
 
@@ -62,7 +63,7 @@ struct wait_call {
     size_t live;
     size_t lookups;
     size_t finals;
-    void *user;
+    void *user; /* of the service, from malloc(); freed with the call */
     struct wait_item items[];
 };
 

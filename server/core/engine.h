@@ -236,6 +236,13 @@ size_t
 engine_size(const struct engine_limits *limits);
 
 /*
+ * Slots of jobs are below this. While recovery loads and replays they may be
+ * above jobs_max; engine_recover() moves such jobs below it.
+ */
+uint32_t
+engine_slots_max(const struct engine_limits *limits);
+
+/*
  * Builds an empty engine in `memory` (zeroed by the caller, who owns it and
  * frees it; there is no fini). `policy` must outlive the engine or be replaced
  * by ENGINE_POLICY. `now` is the start of time.

@@ -70,8 +70,8 @@ place_heap(struct layout *layout, struct heap *heap, uint32_t count_max)
  * jobs as they were later, beside others that end in records still to come.
  * The limits hold again at its end, and for all that live code lets in.
  */
-static uint32_t
-jobs_in_recovery(const struct engine_limits *limits)
+uint32_t
+engine_slots_max(const struct engine_limits *limits)
 {
     uint32_t stale = limits->jobs_max < STALE_ROWS_MAX ? limits->jobs_max
                                                        : STALE_ROWS_MAX;
@@ -84,7 +84,7 @@ place_tables(struct layout *layout, struct engine *engine)
 {
     const struct engine_limits *limits = &engine->limits;
     struct hash_key key = engine->hash_key;
-    uint32_t jobs = jobs_in_recovery(limits);
+    uint32_t jobs = engine_slots_max(limits);
     uint32_t attempts = limits->attempts_max * 2;
     uint32_t methods = limits->methods_max * 2;
     uint32_t tenants = limits->tenants_max * 2;
