@@ -7,20 +7,6 @@
 
 #include <stdlib.h>
 
-/*
- * nng counts the users of a dialer with an atomic that the thread sanitizer
- * does not see, because the library is not built with it; so it takes the end
- * of a dialer for a race with its last use.
- */
-REDIAL_API const char *
-__tsan_default_suppressions(void);
-
-const char *
-__tsan_default_suppressions(void)
-{
-    return "race:pthread_mutex_destroy\n";
-}
-
 redial_client *
 open_client(const char *addresses)
 {

@@ -720,6 +720,7 @@ the_gateway_drains_the_worker(void **state)
     answer_empty(next(rig, "Poll"), NULL, true);
     request = next(rig, "Poll");
     assert_int_equal(poll_of(request)->free_total, 0); /* control only */
+    peer_drop(request);
     assert_int_equal(redial_worker_wait(rig->worker, redial_in_ms(20), &error),
                      REDIAL_DEADLINE_EXCEEDED);
     complete(rig, 0, REDIAL_OK);
