@@ -33,10 +33,13 @@ add_metadata(struct redial_i_link *link, char *at, const char *key,
     size_t key_len = strlen(key);
     size_t prefix_len = strlen(prefix);
 
+    /* Texts with their lengths: nothing here ends with a NUL. */
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(at, key, key_len);
     item->key.at = at;
     item->key.len = key_len;
     at += key_len;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(at, prefix, prefix_len);
     if (value.len > 0) {
         memcpy(at + prefix_len, value.at, value.len);
