@@ -6,6 +6,8 @@
 #include <redial/version.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum {
     METHODS_MAX = 1000,
@@ -93,36 +95,66 @@ count_states(struct stats_parts *parts, Redial__V1__StatsResponse *response)
     response->states = parts->state_list;
 }
 
-static size_t
-list_methods(struct gateway *gateway, struct rpc_call *call,
-             Redial__V1__StatsResponse *response)
+/* One method with the texts that it points at. */
+struct method_part {
+    Redial__V1__MethodStats stats;
+    char service[WIRE_SERVICE_BYTES_MAX + 1];
+    char method[WIRE_METHOD_BYTES_MAX + 1];
+};
+
+static char *
+copy_text(char *to, size_t size, struct text from)
 {
-    struct engine_method_stats stats;
-    struct scratch *scratch = &gateway->scratch;
+    size_t len = from.len < size ? from.len : size - 1;
 
-    for (uint32_t i = 0;
-         engine_method_stats(gateway->engine, gateway->now, i, &stats); i++) {
-        Redial__V1__MethodStats *entry = rpc_call_alloc(call, sizeof(*entry));
-
-        if (entry == NULL || response->n_methods == METHODS_MAX) {
-            break;
-        }
-        redial__v1__method_stats__init(entry);
-        entry->service = scratch_text(scratch, stats.service);
-        entry->method = scratch_text(scratch, stats.method);
-        entry->has_ready = true;
-        entry->ready = stats.ready;
-        entry->has_running = true;
-        entry->running = stats.running;
-        entry->has_oldest_ready_ms = true;
-        entry->oldest_ready_ms = stats.oldest_ready_ms;
-        entry->has_workers = true;
-        entry->workers = stats.workers;
-        entry->has_concurrency = true;
-        entry->concurrency = stats.concurrency;
-        response->methods[response->n_methods++] = entry;
+    if (len > 0) {
+        memcpy(to, from.at, len);
     }
-    return response->n_methods;
+    to[len] = '\0';
+    return to;
+}
+
+static void
+fill_method(struct method_part *part, const struct engine_method_stats *stats)
+{
+    Redial__V1__MethodStats *entry = &part->stats;
+
+    redial__v1__method_stats__init(entry);
+    entry->service = copy_text(part->service, sizeof(part->service),
+                               stats->service);
+    entry->method = copy_text(part->method, sizeof(part->method),
+                              stats->method);
+    entry->has_ready = true;
+    entry->ready = stats->ready;
+    entry->has_running = true;
+    entry->running = stats->running;
+    entry->has_oldest_ready_ms = true;
+    entry->oldest_ready_ms = stats->oldest_ready_ms;
+    entry->has_workers = true;
+    entry->workers = stats->workers;
+    entry->has_concurrency = true;
+    entry->concurrency = stats->concurrency;
+}
+
+/* The response points into the parts: free them when it is packed. */
+static struct method_part *
+list_methods(struct gateway *gateway, Redial__V1__StatsResponse *response)
+{
+    struct method_part *parts = calloc(METHODS_MAX, sizeof(*parts));
+    Redial__V1__MethodStats **list = calloc(METHODS_MAX, sizeof(*list));
+    struct engine_method_stats stats;
+
+    response->methods = list;
+    for (uint32_t i = 0;
+         parts != NULL && list != NULL && response->n_methods < METHODS_MAX &&
+         engine_method_stats(gateway->engine, gateway->now, i, &stats);
+         i++) {
+        struct method_part *part = &parts[response->n_methods];
+
+        fill_method(part, &stats);
+        list[response->n_methods++] = &part->stats;
+    }
+    return parts;
 }
 
 static void
@@ -165,23 +197,21 @@ on_stats(Redial__V1__Admin_Service *service,
     struct gateway *gateway = gateway_of(service);
     Redial__V1__StatsResponse response = REDIAL__V1__STATS_RESPONSE__INIT;
     struct stats_parts parts = {.counter_count = 0};
+    struct method_part *methods;
 
     (void)input;
     (void)closure;
-    scratch_clear(&gateway->scratch);
     engine_stats(gateway->engine, gateway->now, &parts.engine);
     store_stats(gateway->store, &parts.store);
     count_states(&parts, &response);
     count_all(gateway, &parts);
     response.counters = parts.counter_list;
     response.n_counters = parts.counter_count;
-    response.methods = rpc_call_alloc(call,
-                                      METHODS_MAX * sizeof(*response.methods));
-    if (response.methods != NULL) {
-        (void)list_methods(gateway, call, &response);
-    }
+    methods = list_methods(gateway, &response);
     fill_stats(gateway, &parts, &response);
     pipeline_reply(gateway, rpc_build(call, &response.base));
+    free(response.methods);
+    free(methods);
 }
 
 /* ---- Health, Reload ---------------------------------------------------- */

@@ -10,12 +10,14 @@ struct ask {
     struct list link;
     ask_answered_fn *answered; /* NULL: forgotten */
     void *ctx;
+    struct store_request request;
 };
 
 void
 asks_init(struct asks *asks)
 {
     list_init(&asks->pending);
+    list_init(&asks->backlog);
 }
 
 void
@@ -26,8 +28,57 @@ asks_fini(struct asks *asks)
     if (asks->pending.next == NULL) {
         return;
     }
+    list_splice(&asks->pending, &asks->backlog);
     while ((link = list_pop(&asks->pending)) != NULL) {
         free(container_of(link, struct ask, link));
+    }
+}
+
+/* False: the store will never take it. */
+static bool
+post(struct gateway *gateway, struct ask *ask)
+{
+    struct asks *asks = &gateway->asks;
+    enum store_status status = STORE_BUSY;
+
+    if (list_is_empty(&asks->backlog)) {
+        status = store_ask(gateway->store, &ask->request);
+    }
+    if (status == STORE_OK || status == STORE_BUSY) {
+        list_append(status == STORE_OK ? &asks->pending : &asks->backlog,
+                    &ask->link);
+        return true;
+    }
+    return false;
+}
+
+/* What the answers have made room for. */
+static void
+post_backlog(struct gateway *gateway)
+{
+    struct asks *asks = &gateway->asks;
+    struct list *link;
+
+    while ((link = list_first(&asks->backlog)) != NULL) {
+        struct ask *ask = container_of(link, struct ask, link);
+        enum store_status status = STORE_OK;
+
+        if (ask->answered != NULL) {
+            status = store_ask(gateway->store, &ask->request);
+        }
+        if (status == STORE_BUSY) {
+            return;
+        }
+        list_remove(link);
+        if (ask->answered != NULL && status == STORE_OK) {
+            list_append(&asks->pending, link);
+            continue;
+        }
+        if (ask->answered != NULL) {
+            ask->answered(gateway, ask->ctx,
+                          &(struct store_answer){.status = status});
+        }
+        free(ask);
     }
 }
 
@@ -44,11 +95,11 @@ asks_post(struct gateway *gateway, struct store_request *request,
     ask->ctx = ctx;
     /* The place in memory is the ticket: unique among those that wait. */
     request->ticket = (uint64_t)(uintptr_t)ask;
-    if (store_ask(gateway->store, request) != STORE_OK) {
+    ask->request = *request;
+    if (!post(gateway, ask)) {
         free(ask);
         return NULL;
     }
-    list_append(&gateway->asks.pending, &ask->link);
     return ask;
 }
 
@@ -79,4 +130,5 @@ asks_run(struct gateway *gateway)
         }
         store_answer_free(answer);
     }
+    post_backlog(gateway);
 }

@@ -17,7 +17,8 @@ ask_answered_fn(struct gateway *gateway, void *ctx,
                 const struct store_answer *answer);
 
 struct asks {
-    struct list pending; /* struct ask */
+    struct list pending; /* struct ask: the store has them */
+    struct list backlog; /* struct ask: the reader's queue was full */
 };
 
 void
@@ -28,8 +29,9 @@ void
 asks_fini(struct asks *asks);
 
 /*
- * Posts the request (its ticket is set here) and remembers whom to call. NULL:
- * the reader's queue is full, or no memory; nobody will be called.
+ * Posts the request (its ticket is set here) and remembers whom to call. While
+ * the reader's queue is full it waits here, in order. NULL: no memory; nobody
+ * will be called.
  */
 struct ask *
 asks_post(struct gateway *gateway, struct store_request *request,

@@ -227,9 +227,8 @@ correlated(struct gateway *gateway, void *ctx, const struct store_answer *found)
         refuse_busy(await);
         return;
     }
-    while (fits &&
-           (slot = engine_next_correlated(gateway->engine, correlation,
-                                          slot)) != ENGINE_NO_SLOT) {
+    while (fits && (slot = engine_next_correlated(gateway->engine, correlation,
+                                                  slot)) != ENGINE_NO_SLOT) {
         if (engine_view(gateway->engine, slot, scratch, &view) &&
             !has(await, view.id)) {
             fits = add(await, view.id, NULL) && fits;

@@ -91,6 +91,27 @@ is_accepted(const struct submitted *job)
     return job->error.status == REDIAL_OK && job->result.status == REDIAL_OK;
 }
 
+static struct rpc_reply *
+build(struct submit *submit, const struct bytes *body)
+{
+    if (body->failed) {
+        return rpc_build_error(submit->call, REDIAL_RESOURCE_EXHAUSTED,
+                               "RESPONSE_TOO_LARGE", 0,
+                               "the response is too large: submit fewer jobs "
+                               "at once");
+    }
+    return rpc_build_packed(submit->call, body->at, body->len);
+}
+
+/* Results that do not fit are left out; those behind must still fit. */
+static bool
+has_room(const struct bytes *body, size_t results_left, size_t job_bytes)
+{
+    size_t used = body->len + REST_BYTES * (results_left + 1);
+
+    return used < body->len_max && job_bytes <= body->len_max - used;
+}
+
 static void
 answer_now(struct submit *submit)
 {
@@ -102,7 +123,7 @@ answer_now(struct submit *submit)
         put_result(gateway, &body, &submit->jobs[i], (struct text){NULL, 0});
     }
     rpc_call_on_close(submit->call, NULL);
-    pipeline_reply(gateway, rpc_build_packed(submit->call, body.at, body.len));
+    pipeline_reply(gateway, build(submit, &body));
     bytes_fini(&body);
 }
 
@@ -127,15 +148,14 @@ answer_waited(struct gateway *gateway, struct wait_call *call)
             item->job = live.at;
             item->job_bytes = live.len;
         }
-        left = body.len_max - body.len - REST_BYTES * (submit->count - i);
-        if (item->job_bytes > left) {
-            item->job_bytes = 0;
+        if (!has_room(&body, submit->count - i, item->job_bytes)) {
+            item->job_bytes = 0; /* Await has it */
         }
         put_result(
             gateway, &body, &submit->jobs[i],
             (struct text){(const char *)item->job, (uint32_t)item->job_bytes});
     }
-    reply = rpc_build_packed(call->call, body.at, body.len);
+    reply = build(submit, &body);
     bytes_fini(&body);
     return reply;
 }

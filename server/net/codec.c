@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/net/codec.h"
 
+#include "proto/name.h"
+
 #include <string.h>
 
 void
@@ -20,7 +22,7 @@ scratch_text(struct scratch *scratch, struct text text)
         return NULL;
     }
     if (len > left - 1) {
-        len = left - 1;
+        len = wire_utf8_cut(text.at, len, left - 1);
     }
     memcpy(copy, text.at, len);
     copy[len] = '\0';
