@@ -85,7 +85,7 @@ is_settled(const struct wait_call *call)
     if (call->lookups > 0) {
         return false;
     }
-    return call->live == 0 || (!call->all && call->finals > 0);
+    return call->late || call->live == 0 || (!call->all && call->finals > 0);
 }
 
 static void
@@ -206,7 +206,13 @@ wait_call_look(struct gateway *gateway, struct wait_call *call, size_t index)
 static void
 time_is_up(struct gateway *gateway, struct parked *parked)
 {
-    make_ready(gateway, (struct wait_call *)(void *)parked);
+    struct wait_call *call = (struct wait_call *)(void *)parked;
+
+    /* Without waiting, too, finished jobs are known as such. */
+    call->late = true;
+    if (is_settled(call)) {
+        make_ready(gateway, call);
+    }
 }
 
 void

@@ -58,6 +58,7 @@ struct wait_call {
     struct rpc_call *call;
     wait_answer_fn *answer;
     bool all;           /* wait for all, not just for one */
+    bool late;          /* time is up: answered when all is looked up */
     uint32_t job_field; /* number of the field that packed jobs are */
     size_t count;
     size_t live;

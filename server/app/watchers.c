@@ -30,6 +30,7 @@ struct watcher {
     uint32_t scanned;
     struct bytes events; /* packed, with field number */
     struct ask *ask;
+    bool late; /* time is up: answered when the page is there */
     bool has_gap;
     const char *gap_reason;
     char gap_epoch[STORE_EPOCH_BYTES];
@@ -156,8 +157,14 @@ scan_tail(struct watcher *watcher)
 static void
 time_is_up(struct gateway *gateway, struct parked *parked)
 {
+    struct watcher *watcher = (struct watcher *)(void *)parked;
+
     (void)gateway;
-    answer((struct watcher *)(void *)parked);
+    /* Without waiting, too, what is only in the store is given. */
+    watcher->late = true;
+    if (watcher->ask == NULL) {
+        answer(watcher);
+    }
 }
 
 static void
@@ -246,7 +253,7 @@ ask_page(struct watcher *watcher)
 static bool
 must_answer(const struct watcher *watcher)
 {
-    return watcher->found > 0 || watcher->has_gap ||
+    return watcher->late || watcher->found > 0 || watcher->has_gap ||
            watcher->scanned >= SCAN_MAX;
 }
 
@@ -262,7 +269,8 @@ scan(struct watcher *watcher)
     }
     if (watcher->next_seq < tail_first(gateway->tail) &&
         watcher->next_seq <= tail_committed(gateway->tail)) {
-        if (is_full(watcher) || watcher->scanned >= SCAN_MAX) {
+        if (is_full(watcher) || watcher->scanned >= SCAN_MAX ||
+            (watcher->late && watcher->scanned > 0)) {
             answer(watcher);
         } else {
             ask_page(watcher);
@@ -270,7 +278,7 @@ scan(struct watcher *watcher)
         return;
     }
     scan_tail(watcher);
-    if (must_answer(watcher)) {
+    if (must_answer(watcher) || watcher->is_late) {
         answer(watcher);
     } else if (!list_is_linked(&watcher->link)) {
         list_append(&gateway->watchers.parked, &watcher->link);
