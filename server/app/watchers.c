@@ -278,7 +278,7 @@ scan(struct watcher *watcher)
         return;
     }
     scan_tail(watcher);
-    if (must_answer(watcher) || watcher->is_late) {
+    if (must_answer(watcher)) {
         answer(watcher);
     } else if (!list_is_linked(&watcher->link)) {
         list_append(&gateway->watchers.parked, &watcher->link);

@@ -146,6 +146,28 @@ a_cursor_goes_on_after_a_restart_without_a_gap(void **state)
     redial_watch_close(watch);
 }
 
+/* The store is asked for what is older than memory: that takes a moment. */
+static void
+old_events_are_read_without_patience(void **state)
+{
+    redial_watch *watch;
+    const struct redial_event *event = NULL;
+    struct redial_error error = {.text = ""};
+    int64_t deadline = now_ms() + PATIENCE_MS;
+    enum redial_status status;
+
+    (void)state;
+    gateway_kill(&gateway);
+    gateway_run(&gateway);
+    watch = watch_correlation("live", "start");
+    do {
+        status = redial_watch_next(watch, redial_in_ms(0), &event, &error);
+    } while (status == REDIAL_DEADLINE_EXCEEDED && now_ms() < deadline);
+    assert_int_equal(status, REDIAL_OK);
+    assert_string_equal(event->type, "job.accepted");
+    redial_watch_close(watch);
+}
+
 static void
 a_cursor_of_another_epoch_gets_a_gap(void **state)
 {
@@ -169,6 +191,7 @@ main(void)
         cmocka_unit_test(the_same_can_be_read_again_from_the_start),
         cmocka_unit_test(others_are_not_seen),
         cmocka_unit_test(a_cursor_goes_on_after_a_restart_without_a_gap),
+        cmocka_unit_test(old_events_are_read_without_patience),
         cmocka_unit_test(a_cursor_of_another_epoch_gets_a_gap),
     };
 
