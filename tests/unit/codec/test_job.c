@@ -219,11 +219,28 @@ an_operator_may_set_lower_limits(void **state)
     refuse_spec(&spec, "at most 4");
 }
 
+static void
+a_text_is_not_cut_inside_a_character(void **state)
+{
+    static struct scratch scratch;
+    static char text[SCRATCH_BYTES + 2];
+    char *copy;
+
+    (void)state;
+    for (size_t i = 0; i + 1 < sizeof(text); i += 2) {
+        memcpy(text + i, "\xc3\xa9", 2);
+    }
+    scratch_clear(&scratch);
+    copy = scratch_text(&scratch, (struct text){text, sizeof(text)});
+    assert_int_equal(strlen(copy), SCRATCH_BYTES - 2);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(service_and_method_are_needed),
+        cmocka_unit_test(a_text_is_not_cut_inside_a_character),
         cmocka_unit_test(names_have_at_most_128_bytes),
         cmocka_unit_test(
             a_payload_of_the_limit_fits_and_one_byte_more_does_not),
