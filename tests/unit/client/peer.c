@@ -510,6 +510,18 @@ peer_refuse(struct peer_request *request, enum redial_status status,
 }
 
 void
+peer_refuse_for(struct peer_request *request, enum redial_status status,
+                uint64_t retry_after_ms)
+{
+    struct wire_reply reply = {
+        .status = status,
+        .retry_after_ms = retry_after_ms,
+    };
+
+    send_reply(request, &reply, NULL);
+}
+
+void
 peer_drop(struct peer_request *request)
 {
     request_free(request);

@@ -74,6 +74,11 @@ void
 peer_refuse(struct peer_request *request, enum redial_status status,
             const char *reason, const char *text);
 
+/* The same, to come back after so many milliseconds. */
+void
+peer_refuse_for(struct peer_request *request, enum redial_status status,
+                uint64_t retry_after_ms);
+
 /* Never answers it. */
 void
 peer_drop(struct peer_request *request);

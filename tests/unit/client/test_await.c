@@ -245,7 +245,7 @@ a_call_ends_at_its_deadline_wherever_it_is(void **state)
     struct background *thread;
     struct peer_request *request;
 
-    caller.deadline = redial_in_ms(300);
+    caller.deadline = redial_in_ms(2000);
     thread = background(run_call, &caller);
     request = peer_next(rig->peer, "Submit");
     assert_non_null(request);

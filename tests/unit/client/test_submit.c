@@ -296,7 +296,7 @@ no_answer_is_deadline_exceeded(void **state)
     struct background *thread;
     struct peer_request *request;
 
-    one.deadline = redial_in_ms(500);
+    one.deadline = redial_in_ms(2000);
     thread = background(run_submission, &one);
     request = peer_next(rig->peer, "Submit");
     assert_non_null(request);
@@ -322,7 +322,7 @@ an_asynchronous_one_is_called_back_at_its_deadline(void **state)
     struct redial_job job = test_job();
     struct peer_request *request;
 
-    assert_int_equal(redial_submit_async(rig->client, &job, redial_in_ms(300),
+    assert_int_equal(redial_submit_async(rig->client, &job, redial_in_ms(2000),
                                          collect, &rig->collector, NULL),
                      REDIAL_OK);
     request = peer_next(rig->peer, "Submit");

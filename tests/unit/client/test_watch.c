@@ -272,7 +272,7 @@ the_deadline_passes_and_the_watch_stays_good(void **state)
     next_is(watch, 2);
     peer_stop(rig->peer);
     assert_int_equal(
-        redial_watch_next(watch, redial_in_ms(200), &event, &error),
+        redial_watch_next(watch, redial_in_ms(1500), &event, &error),
         REDIAL_UNAVAILABLE);
     redial_watch_close(watch);
 }
@@ -282,20 +282,23 @@ not_now_is_asked_again_and_no_is_told(void **state)
 {
     struct rig *rig = *state;
     redial_watch *watch = open_at(rig, "e:1", 2, 1);
-    struct peer_request *request = peer_next(rig->peer, "Watch");
     const struct redial_event *event = NULL;
     struct redial_error error = {0};
     struct background *thread;
     struct opening opening = {.client = rig->client};
+    struct peer_request *request = peer_next(rig->peer, "Watch");
 
     assert_non_null(request);
-    peer_refuse(request, REDIAL_UNAVAILABLE, "DRAINING", "going away");
-    assert_int_equal(redial_watch_next(watch, redial_in_ms(20), &event, &error),
-                     REDIAL_UNAVAILABLE);
+    peer_refuse_for(request, REDIAL_UNAVAILABLE, 3000);
     assert_int_equal(
-        redial_watch_next(watch, redial_in_ms(500), &event, &error),
+        redial_watch_next(watch, redial_in_ms(1500), &event, &error),
+        REDIAL_UNAVAILABLE);
+    assert_int_equal(error.retry_after_ms, 3000);
+    assert_false(peer_has(rig->peer, NULL));
+    assert_int_equal(
+        redial_watch_next(watch, redial_in_ms(5000), &event, &error),
         REDIAL_DEADLINE_EXCEEDED);
-    request = peer_next(rig->peer, "Watch");
+    request = peer_next(rig->peer, "Watch"); /* asked again by then */
     assert_non_null(request);
     peer_refuse(request, REDIAL_UNAUTHENTICATED, "TOKEN", "expired");
     assert_int_equal(

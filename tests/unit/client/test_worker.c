@@ -580,7 +580,7 @@ over_its_limit_an_attempt_is_stopped_and_reported_so(void **state)
 
     open_worker(rig, false);
     greet(rig);
-    assign(next(rig, "Poll"), 1, 2, 30);
+    assign(next(rig, "Poll"), 1, 2, 1000);
     held(rig, 1);
     assert_true(wait_for(rig, &rig->cancels, 2));
     complete(rig, 0, REDIAL_OK); /* too late for that */
