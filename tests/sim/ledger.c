@@ -512,6 +512,10 @@ ledger_command(struct sim *sim, const struct engine_command *command)
         sim->gateway.slots[command->slot] = 0;
         break;
     case COMMAND_STOP:
+        if (sim->ledger.stop_count < LEDGER_STOPS_MAX) {
+            sim->ledger.stops[sim->ledger.stop_count++] = command->token.fence;
+        }
+        break;
     case COMMAND_FORGET:
         break;
     }

@@ -87,6 +87,7 @@ enum {
     LEDGER_WORKERS_MAX = 600,
     LEDGER_UNCOUNTED_MAX = 128,
     LEDGER_GHOSTS_MAX = 128,
+    LEDGER_STOPS_MAX = 256,
 };
 
 /* What the gateway knows of one incarnation of a worker, from its inputs. */
@@ -148,6 +149,10 @@ struct ledger {
     uint32_t touched_count;
     uint32_t starts;
     uint32_t assigns;
+    uint64_t stops[LEDGER_STOPS_MAX];   /* fences told to stop */
+    uint64_t to_stop[LEDGER_STOPS_MAX]; /* and those that must be */
+    uint32_t stop_count;
+    uint32_t to_stop_count;
 
     uint64_t rules[32]; /* decisions since the gateway started */
 
@@ -292,6 +297,10 @@ ledger_count_anew(struct sim *sim, struct ledger_worker *worker);
 /* The running attempt of the job goes on without its job. */
 void
 ledger_ghost(struct sim *sim, uint32_t spec);
+
+/* Its worker, if connected, must be told to stop in this step. */
+void
+ledger_must_stop(struct sim *sim, uint32_t worker, uint64_t fence);
 
 /* Its end is confirmed, by `worker` if it is not NULL: others do not count. */
 void

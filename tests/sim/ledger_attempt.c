@@ -280,6 +280,9 @@ ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
             !is_reported(sim, record, REPORT_OUTCOME)) {
             ledger_ghost(sim, spec); /* timed out: it may still run */
         }
+        if (record->type == EVENT_ATTEMPT_LOST) {
+            ledger_must_stop(sim, job->worker, job->fence);
+        }
     }
     job->over = true;
     job->over_charged = record->charged;

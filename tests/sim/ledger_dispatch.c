@@ -32,6 +32,17 @@ offer_for(const struct sim *sim, const struct ledger_worker *worker,
 /* ---- Ghosts ------------------------------------------------------------ */
 
 void
+ledger_must_stop(struct sim *sim, uint32_t worker, uint64_t fence)
+{
+    struct ledger *ledger = &sim->ledger;
+
+    if (ledger->workers[worker].connected &&
+        ledger->to_stop_count < LEDGER_STOPS_MAX) {
+        ledger->to_stop[ledger->to_stop_count++] = fence;
+    }
+}
+
+void
 ledger_ghost(struct sim *sim, uint32_t spec)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
@@ -44,6 +55,7 @@ ledger_ghost(struct sim *sim, uint32_t spec)
         (input->type == ENGINE_UNSENT && input->unsent.fence == job->fence)) {
         return;
     }
+    ledger_must_stop(sim, job->worker, job->fence);
     for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
         struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
 
@@ -316,41 +328,64 @@ waits(const struct sim *sim, const struct ledger_job *job)
            job->due_at <= sim->mono_ms;
 }
 
-/* True when suspects are about: they reserve workers, which is not followed. */
+/* A suspect's ghost is on it: nothing else may be. */
 static bool
-has_suspects(const struct sim *sim)
+is_haunted(const struct sim *sim, uint32_t worker)
 {
     for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
-        if (sim->ledger.ghosts[i].token.fence != 0 &&
-            sim->ledger.ghosts[i].solo) {
-            return true;
-        }
-    }
-    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
-        const struct ledger_job *job = &sim->ledger.jobs[i];
+        const struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
 
-        if (job->state != JOB_NONE && job->final_seq == 0 && job->suspect) {
+        if (ghost->token.fence != 0 && ghost->solo && ghost->worker == worker) {
             return true;
         }
     }
     return false;
 }
 
-/* What one worker can take for certain, as a bit for each method. */
+/*
+ * Methods with waiting suspects: each may keep one worker free for itself. How
+ * soon a suspect itself finds an empty one is not judged, only that it does.
+ */
 static uint32_t
-methods_free_on(const struct sim *sim, const struct ledger_worker *worker)
+suspect_methods(const struct sim *sim)
+{
+    uint32_t methods = 0;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
+
+        if (job->suspect && waits(sim, job)) {
+            methods |= 1u << sim->agents.specs[i].method;
+        }
+    }
+    for (; methods != 0; methods &= methods - 1) {
+        count++;
+    }
+    return count;
+}
+
+/* How many workers can certainly take a job of each method. */
+struct room {
+    uint32_t free[PLAN_METHODS_MAX];
+    const char *who[PLAN_METHODS_MAX];
+};
+
+static void
+add_room(const struct sim *sim, const struct ledger_worker *worker,
+         struct room *room)
 {
     struct tally tally = count_load(sim, worker, false);
     uint32_t uncounted[SIM_OFFERS_MAX + 1] = {0};
-    uint32_t methods = 0;
 
     for (uint32_t i = 0; i < worker->uncounted; i++) {
         uncounted[offer_for(sim, worker, worker->uncounted_of[i].method)]++;
     }
     if (worker->uncounted >= worker->free_total ||
-        tally.total >= worker->concurrency ||
-        tally.all >= sim->plan.limits.attempts_max) {
-        return 0;
+        tally.total >= worker->concurrency || tally.solo ||
+        tally.all >= sim->plan.limits.attempts_max ||
+        is_haunted(sim, (uint32_t)(worker - sim->ledger.workers))) {
+        return;
     }
     for (uint32_t i = 0; i < sim->plan.methods; i++) {
         uint32_t offer = offer_for(sim, worker, i);
@@ -358,10 +393,10 @@ methods_free_on(const struct sim *sim, const struct ledger_worker *worker)
         if (offer != worker->offer_count &&
             uncounted[offer] < worker->credit[offer] &&
             tally.of_offer[offer] < worker->offers[offer].count) {
-            methods |= 1u << i;
+            room->free[i]++;
+            room->who[i] = worker->name;
         }
     }
-    return methods;
 }
 
 /* The policy lets one more of the job's method run. */
@@ -374,37 +409,40 @@ is_below_limit(const struct sim *sim, uint32_t spec, uint32_t running)
     return limit == 0 || running < limit;
 }
 
-void
-ledger_check_idle(struct sim *sim)
+static void
+find_room(const struct sim *sim, struct room *room)
 {
-    struct tally tally = count_load(sim, &sim->ledger.workers[0], false);
-    uint32_t methods = 0;
-    const char *who[PLAN_METHODS_MAX] = {NULL};
-
-    if (sim->gateway.draining || has_suspects(sim)) {
-        return;
-    }
     for (uint32_t i = 0; i < sim->ledger.worker_count; i++) {
         const struct ledger_worker *worker = &sim->ledger.workers[i];
 
         if (is_heard(sim, worker) && sim->mono_ms - worker->heard_at <
                                          (int64_t)sim->plan.limits.silence_ms) {
-            uint32_t free = methods_free_on(sim, worker);
-
-            methods |= free;
-            for (uint32_t k = 0; k < sim->plan.methods; k++) {
-                who[k] = (free >> k & 1) != 0 ? worker->name : who[k];
-            }
+            add_room(sim, worker, room);
         }
     }
-    for (uint32_t i = 0; methods != 0 && i < sim->agents.spec_count; i++) {
+}
+
+void
+ledger_check_idle(struct sim *sim)
+{
+    struct tally tally = count_load(sim, &sim->ledger.workers[0], false);
+    uint32_t kept = suspect_methods(sim);
+    struct room room = {0};
+
+    if (sim->gateway.draining) {
+        return;
+    }
+    find_room(sim, &room);
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct ledger_job *job = &sim->ledger.jobs[i];
         uint32_t method = sim->agents.specs[i].method;
 
-        if ((methods >> method & 1) != 0 && waits(sim, &sim->ledger.jobs[i]) &&
-            is_below_limit(sim, i, tally.of_method[method])) {
-            tell_ghosts(sim);
-            sim_fail(sim, VIOLATION_STUCK, "job %u waits, and %s could take it",
-                     i, who[method]);
+        if (room.free[method] <= kept || job->suspect || !waits(sim, job) ||
+            !is_below_limit(sim, i, tally.of_method[method])) {
+            continue;
         }
+        tell_ghosts(sim);
+        sim_fail(sim, VIOLATION_STUCK, "job %u waits, and %s could take it", i,
+                 room.who[method]);
     }
 }

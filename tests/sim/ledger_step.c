@@ -20,6 +20,8 @@ ledger_before(struct sim *sim, const struct engine_input *input,
     ledger->touched_count = 0;
     ledger->starts = 0;
     ledger->assigns = 0;
+    ledger->stop_count = 0;
+    ledger->to_stop_count = 0;
     ledger_hear(sim, input, message);
 }
 
@@ -89,6 +91,48 @@ after_cancel(struct sim *sim, const struct engine_result *result)
     }
 }
 
+static bool
+is_stopped(const struct ledger *ledger, uint64_t fence)
+{
+    for (uint32_t i = 0; i < ledger->stop_count; i++) {
+        if (ledger->stops[i] == fence) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whoever runs what nobody waits for is told so. */
+static void
+check_stops(struct sim *sim)
+{
+    const struct ledger *ledger = &sim->ledger;
+
+    for (uint32_t i = 0; i < ledger->to_stop_count; i++) {
+        if (!is_stopped(ledger, ledger->to_stop[i])) {
+            sim_fail(sim, VIOLATION_STOP, "fence %" PRIu64 " is not stopped",
+                     ledger->to_stop[i]);
+        }
+    }
+}
+
+/* What a worker lists in vain in its Hello. */
+static void
+stop_strangers(struct sim *sim, const struct engine_hello *hello)
+{
+    for (size_t i = 0; i < hello->in_hand_count; i++) {
+        const struct engine_token *token = &hello->in_hand[i];
+        uint32_t spec = spec_of(sim, token->job);
+        const struct ledger_job *job = &sim->ledger.jobs[spec];
+
+        if ((job->state != JOB_RUNNING || job->fence != token->fence) &&
+            !is_stopped(&sim->ledger, token->fence)) {
+            sim_fail(sim, VIOLATION_STOP, "fence %" PRIu64 " of a Hello",
+                     token->fence);
+        }
+    }
+}
+
 void
 ledger_after(struct sim *sim, const struct engine_result *result)
 {
@@ -109,6 +153,10 @@ ledger_after(struct sim *sim, const struct engine_result *result)
     if (ledger->input == NULL) {
         return;
     }
+    if (ledger->input->type == ENGINE_HELLO && result->status == REDIAL_OK) {
+        stop_strangers(sim, &ledger->input->hello);
+    }
+    check_stops(sim);
     if (ledger->input->type == ENGINE_SUBMIT) {
         after_submit(sim, result);
     } else if (ledger->input->type == ENGINE_CANCEL) {
