@@ -6,8 +6,10 @@
  *
  *     example-follow CORRELATION-ID CURSOR-FILE
  *
- * The gateway's socket for agents is $REDIAL_ADDRESS. It ends after five
- * seconds without an event.
+ * The gateway's socket for agents is $REDIAL_ADDRESS. It goes on until it is
+ * ended, also while the gateway restarts. The cursor is kept after the event
+ * was printed: what is ended in between prints that event again, and never
+ * leaves one out.
  */
 #include <redial/client.h>
 
@@ -16,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUIET_MS = 5000, CURSOR_BYTES = 256 };
+enum { PATIENCE_MS = 30000, CURSOR_BYTES = 256 };
 
 /* Where an earlier run got to, or "start". */
 static void
@@ -85,22 +87,22 @@ follow(redial_client *client, const char *correlation_id, const char *path,
     enum redial_status status;
 
     read_cursor(path, cursor);
-    status = redial_watch_open(client, &filter, cursor, redial_in_ms(QUIET_MS),
-                               &watch, error);
+    status = redial_watch_open(client, &filter, cursor,
+                               redial_in_ms(PATIENCE_MS), &watch, error);
     while (status == REDIAL_OK) {
-        status = redial_watch_next(watch, redial_in_ms(QUIET_MS), &event,
-                                   error);
+        status = redial_watch_next(watch, redial_never(), &event, error);
         if (status == REDIAL_OK) {
             print(event);
             (void)fflush(stdout);
             if (!write_cursor(path, redial_watch_cursor(watch))) {
-                perror(path);
-                break;
+                status = REDIAL_FAILED_PRECONDITION;
+                (void)snprintf(error->text, sizeof(error->text),
+                               "%s cannot be written", path);
             }
         }
     }
     redial_watch_close(watch);
-    return status == REDIAL_DEADLINE_EXCEEDED ? REDIAL_OK : status;
+    return status;
 }
 
 int
