@@ -272,7 +272,9 @@ gateway_turn(struct sim *sim)
     }
     tick(sim);
     ledger_check_due(sim);
-    ledger_check_idle(sim);
+    if (sim_chance(sim, 30)) {
+        ledger_check_idle(sim);
+    }
     if (sim_chance(sim, 10)) {
         ledger_check_stats(sim);
     }

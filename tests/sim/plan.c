@@ -91,7 +91,7 @@ void
 plan_make(struct plan *plan, struct rng *rng)
 {
     *plan = (struct plan){
-        .jobs = (uint32_t)between(rng, 400, 550),
+        .jobs = (uint32_t)between(rng, 440, 580),
         .agents = (uint32_t)between(rng, 2, PLAN_AGENTS_MAX),
         .workers = (uint32_t)between(rng, 3, PLAN_WORKERS_MAX),
         .groups_in_pipe = (uint32_t)between(rng, 1, 4),

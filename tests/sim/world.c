@@ -254,11 +254,24 @@ live_through_chaos(struct sim *sim)
     }
 }
 
+/* Ghosts may keep a slot for a while after their job. */
+static bool
+all_slots_are_free(const struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->plan.limits.jobs_max; i++) {
+        if (sim->gateway.slots[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool
 all_is_done(const struct sim *sim)
 {
-    return ledger_live(sim) == 0 && agents_are_done(sim) &&
-           workers_are_idle(sim) && gateway_is_idle(sim);
+    return sim->inputs >= INPUTS_LEAST && gateway_is_idle(sim) &&
+           workers_are_idle(sim) && all_slots_are_free(sim) &&
+           agents_are_done(sim) && ledger_live(sim) == 0;
 }
 
 static void
@@ -267,7 +280,7 @@ live_until_done(struct sim *sim)
     int64_t until = sim->mono_ms + quiet_ms_max;
     uint64_t events = 0;
 
-    while (!all_is_done(sim) || sim->inputs < INPUTS_LEAST) {
+    while (!all_is_done(sim)) {
         if (!step(sim) || sim->mono_ms > until || ++events > EVENTS_MOST) {
             ledger_check_end(sim);
             sim_fail(sim, VIOLATION_STUCK, "something never ends");
@@ -282,6 +295,9 @@ live_until_done(struct sim *sim)
 static void
 heal(struct sim *sim)
 {
+    if (sim->restarts < RESTARTS_LEAST) {
+        gateway_crash(sim);
+    }
     sim->healing = true;
     sim_tell(sim, "all is well from now on");
     if (sim->gateway.up && sim->gateway.draining) {
@@ -312,7 +328,7 @@ count_seed(struct sim *sim)
     }
     own.jobs_least = own.jobs;
     coverage_add(sim->coverage, &own);
-    if (own.jobs < JOBS_LEAST || own.restarts < RESTARTS_LEAST) {
+    if (own.jobs < JOBS_LEAST || own.restarts <= RESTARTS_LEAST) {
         sim_fail(sim, VIOLATION_RUN,
                  "only %" PRIu64 " jobs, %" PRIu64 " restarts", own.jobs,
                  own.restarts);
