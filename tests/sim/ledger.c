@@ -182,6 +182,7 @@ accepted(struct sim *sim, uint32_t spec, const struct record *record)
     }
     job->accepted_seq = record->seq;
     job->accepted_wall_ms = record->wall_ms;
+    job->accepted_at = sim->mono_ms;
     job->deadline_ms = record->deadline_ms;
     job->queue_ttl_ms = record->queue_ttl_ms;
     job->deadline_at = add_duration(sim->mono_ms, record->deadline_ms);
@@ -215,81 +216,6 @@ scheduled(struct sim *sim, uint32_t spec, const struct record *record)
     job->until_wall_ms = record->decision.until_wall_ms;
     job->until_delay_ms = wait_ms;
     job->due_at = sim->mono_ms + (int64_t)wait_ms;
-}
-
-/* An end that no attempt's outcome brought about. */
-static void
-check_plain_end(struct sim *sim, uint32_t spec, const struct record *record)
-{
-    const struct ledger_job *job = &sim->ledger.jobs[spec];
-    enum rule rule = record->decision.rule;
-    int64_t now = sim->mono_ms;
-    bool tried = job->charged > 0 || job->state == JOB_RUNNING;
-    bool good = false;
-
-    if (rule == RULE_DEADLINE_EXCEEDED) {
-        good = now >= job->deadline_at &&
-               tried == (record->type == EVENT_JOB_FAILED);
-    } else if (rule == RULE_QUEUE_TTL_EXCEEDED) {
-        good = now >= job->queue_end_at && !tried &&
-               record->type == EVENT_JOB_EXPIRED;
-    } else if (rule == RULE_CANCELLED) {
-        good = sim->ledger.input->type == ENGINE_CANCEL &&
-               memcmp(&sim->ledger.input->cancel.id, &record->job,
-                      sizeof(record->job)) == 0 &&
-               record->type == EVENT_JOB_CANCELLED;
-    } else if (rule == RULE_NO_WORKER) {
-        good = !ledger_policy_of(sim, spec, sim->gateway.policy_version)
-                    ->wait_for_ready &&
-               job->state != JOB_RUNNING && record->type == EVENT_JOB_FAILED;
-    }
-    if (!good) {
-        sim_fail(sim, VIOLATION_WRONG_RULE, "job %u in %s ended by %s, %s",
-                 spec, job_state_name(job->state),
-                 event_type_name(record->type), rule_name(rule));
-    }
-}
-
-/* Out of time after a failure: it says what failed last. */
-static void
-check_last_failure(struct sim *sim, uint32_t spec, const struct record *record)
-{
-    const struct ledger_job *job = &sim->ledger.jobs[spec];
-    enum redial_status code = REDIAL_DEADLINE_EXCEEDED;
-
-    if (record->decision.rule != RULE_DEADLINE_EXCEEDED) {
-        return;
-    }
-    if (record->type == EVENT_JOB_FAILED && job->charged > 0) {
-        code = job->last_code;
-    }
-    if (record->code != code) {
-        sim_fail(sim, VIOLATION_RECORD, "job %u failed with code %d, not %d",
-                 spec, (int)record->code, (int)code);
-    }
-}
-
-static void
-ended(struct sim *sim, uint32_t spec, const struct record *record)
-{
-    struct ledger_job *job = &sim->ledger.jobs[spec];
-
-    if (!sim->ledger.replaying) {
-        if (job->over) {
-            ledger_decided(sim, spec, record);
-        } else {
-            check_plain_end(sim, spec, record);
-            check_last_failure(sim, spec, record);
-            if (job->state == JOB_RUNNING) {
-                ledger_ghost(sim, spec);
-            }
-        }
-        sim->coverage->exits[record->decision.rule]++;
-    }
-    job->over = false;
-    job->final_seq = record->seq;
-    job->final_type = record->type;
-    job->end_hash = ledger_end_hash(record);
 }
 
 /* Goes on: BACKOFF, READY or PARKED. */
@@ -333,6 +259,7 @@ refused(struct sim *sim, uint32_t spec, const struct record *record)
         sim_fail(sim, VIOLATION_RECORD, "job %u: a refusal out of nothing (%s)",
                  spec, rule_name(record->decision.rule));
     }
+    sim->ledger.jobs[spec].refused_by = record->decision.rule;
 }
 
 static void
@@ -369,7 +296,7 @@ follow(struct sim *sim, uint32_t spec, const struct record *record)
     case EVENT_JOB_FAILED:
     case EVENT_JOB_CANCELLED:
     case EVENT_JOB_EXPIRED:
-        ended(sim, spec, record);
+        ledger_ended(sim, spec, record);
         move(sim, spec, record);
         break;
     /* Progress is never recorded; the rest is about no job. */
@@ -460,6 +387,13 @@ ledger_record(struct sim *sim, const struct record *record)
     }
     job->seq = record->seq;
     job->job_seq = record->job_seq;
+    if (!ledger->replaying && job->accepted_seq != 0 &&
+        record->since_accepted_ms !=
+            (uint64_t)(sim->mono_ms - job->accepted_at)) {
+        sim_fail(sim, VIOLATION_RECORD,
+                 "job %u: %" PRIu64 " ms since its acceptance", spec,
+                 record->since_accepted_ms);
+    }
     if (record->type == EVENT_ATTEMPT_LATE) {
         ledger_late(sim, spec, record);
         return;
@@ -513,7 +447,7 @@ ledger_command(struct sim *sim, const struct engine_command *command)
         break;
     case COMMAND_STOP:
         if (sim->ledger.stop_count < LEDGER_STOPS_MAX) {
-            sim->ledger.stops[sim->ledger.stop_count++] = command->token.fence;
+            sim->ledger.stops[sim->ledger.stop_count++] = command->token;
         }
         break;
     case COMMAND_FORGET:

@@ -36,6 +36,7 @@ struct ledger_job {
     uint64_t job_seq;
     uint64_t accepted_seq;
     int64_t accepted_wall_ms;
+    int64_t accepted_at;
     int64_t state_wall_ms;
     uint64_t deadline_ms; /* effective ones, from acceptance; 0: none */
     uint64_t queue_ttl_ms;
@@ -68,6 +69,7 @@ struct ledger_job {
     /* Its end, until the decision. */
     bool over;
     bool over_lost;
+    enum rule refused_by; /* the refusal that went before its end */
     bool over_charged;
     enum redial_status over_code;
     char over_reason[SIM_WORD_BYTES];
@@ -140,6 +142,8 @@ struct ledger {
     struct ledger_worker workers[LEDGER_WORKERS_MAX];
     struct ledger_ghost ghosts[LEDGER_GHOSTS_MAX];
 
+    int64_t recovered_at;
+
     /* The step at hand. */
     bool replaying;
     uint64_t seq_before;
@@ -149,8 +153,8 @@ struct ledger {
     uint32_t touched_count;
     uint32_t starts;
     uint32_t assigns;
-    uint64_t stops[LEDGER_STOPS_MAX];   /* fences told to stop */
-    uint64_t to_stop[LEDGER_STOPS_MAX]; /* and those that must be */
+    struct engine_token stops[LEDGER_STOPS_MAX]; /* told to stop */
+    uint64_t to_stop[LEDGER_STOPS_MAX];          /* and those that must be */
     uint32_t stop_count;
     uint32_t to_stop_count;
 
@@ -259,6 +263,10 @@ ledger_late(struct sim *sim, uint32_t spec, const struct record *record);
 void
 ledger_decided(struct sim *sim, uint32_t spec, const struct record *record);
 
+/* The job is final; move() follows. */
+void
+ledger_ended(struct sim *sim, uint32_t spec, const struct record *record);
+
 /* Before an input: what it says about workers. */
 void
 ledger_hear(struct sim *sim, const struct engine_input *input,
@@ -314,6 +322,10 @@ ledger_doubt_ghosts(struct sim *sim, uint32_t worker);
 /* Before somebody is heard: what is over by now does not come back. */
 void
 ledger_end_leases(struct sim *sim);
+
+/* A connected worker serves this method, with or without credit. */
+bool
+ledger_is_served(const struct sim *sim, uint32_t method);
 
 /* No job waits that a worker could take. */
 void

@@ -236,7 +236,11 @@ check_numbers(struct sim *sim, uint32_t spec, const struct record *record)
     if (sim_only_promises(sim)) {
         return;
     }
-    if (decision->policy_version != sim->gateway.policy_version ||
+    uint32_t max = ledger_attempts_max(sim, spec, sim->gateway.policy_version);
+    uint32_t left = max > job->charged ? max - job->charged : 0;
+
+    if ((decision->rule != RULE_SUCCEEDED && decision->attempts_left != left) ||
+        decision->policy_version != sim->gateway.policy_version ||
         decision->attempts_charged != job->charged ||
         decision->attempts_free != job->free) {
         sim_fail(sim, VIOLATION_RECORD,

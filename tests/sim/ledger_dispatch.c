@@ -399,6 +399,38 @@ add_room(const struct sim *sim, const struct ledger_worker *worker,
     }
 }
 
+bool
+ledger_is_served(const struct sim *sim, uint32_t method)
+{
+    for (uint32_t i = 0; i < sim->ledger.worker_count; i++) {
+        const struct ledger_worker *worker = &sim->ledger.workers[i];
+
+        if (worker->connected &&
+            offer_for(sim, worker, method) != worker->offer_count) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It does not wait for a worker to come, and none is there: it fails at once.
+ */
+static void
+check_hopeless(struct sim *sim, uint32_t spec)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    int64_t patience = (int64_t)sim->plan.limits.adopt_ms;
+
+    if (waits(sim, job) &&
+        !ledger_policy_of(sim, spec, sim->gateway.policy_version)
+             ->wait_for_ready &&
+        sim->mono_ms >= sim->ledger.recovered_at + patience &&
+        !ledger_is_served(sim, sim->agents.specs[spec].method)) {
+        sim_fail(sim, VIOLATION_STUCK, "job %u waits, and nobody serves it",
+                 spec);
+    }
+}
+
 /* The policy lets one more of the job's method run. */
 static bool
 is_below_limit(const struct sim *sim, uint32_t spec, uint32_t running)
@@ -437,6 +469,7 @@ ledger_check_idle(struct sim *sim)
         const struct ledger_job *job = &sim->ledger.jobs[i];
         uint32_t method = sim->agents.specs[i].method;
 
+        check_hopeless(sim, i);
         if (room.free[method] <= kept || job->suspect || !waits(sim, job) ||
             !is_below_limit(sim, i, tally.of_method[method])) {
             continue;

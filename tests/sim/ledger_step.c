@@ -84,10 +84,11 @@ after_cancel(struct sim *sim, const struct engine_result *result)
         sim_fail(sim, VIOLATION_ANSWER, "job %u: cancel left it in %s", spec,
                  job_state_name(state));
     }
-    if (result->status == REDIAL_OK && result->changed &&
-        state != JOB_CANCELLED) {
-        sim_fail(sim, VIOLATION_ANSWER, "job %u: cancelled, but %s", spec,
-                 job_state_name(state));
+    bool ended = sim->ledger.touched_count > 0 && state == JOB_CANCELLED;
+
+    if (result->status == REDIAL_OK && result->changed != ended) {
+        sim_fail(sim, VIOLATION_ANSWER, "job %u: cancelled or not, but %s",
+                 spec, job_state_name(state));
     }
 }
 
@@ -95,14 +96,14 @@ static bool
 is_stopped(const struct ledger *ledger, uint64_t fence)
 {
     for (uint32_t i = 0; i < ledger->stop_count; i++) {
-        if (ledger->stops[i] == fence) {
+        if (ledger->stops[i].fence == fence) {
             return true;
         }
     }
     return false;
 }
 
-/* Whoever runs what nobody waits for is told so. */
+/* Whoever runs what nobody waits for is told so, and nobody else. */
 static void
 check_stops(struct sim *sim)
 {
@@ -112,6 +113,15 @@ check_stops(struct sim *sim)
         if (!is_stopped(ledger, ledger->to_stop[i])) {
             sim_fail(sim, VIOLATION_STOP, "fence %" PRIu64 " is not stopped",
                      ledger->to_stop[i]);
+        }
+    }
+    for (uint32_t i = 0; i < ledger->stop_count; i++) {
+        const struct engine_token *token = &ledger->stops[i];
+        uint32_t spec = spec_of(sim, token->job);
+
+        if (spec != PLAN_JOBS_MAX && ledger->jobs[spec].state == JOB_RUNNING &&
+            ledger->jobs[spec].fence == token->fence) {
+            sim_fail(sim, VIOLATION_STOP, "job %u is stopped, and runs", spec);
         }
     }
 }
@@ -161,6 +171,10 @@ ledger_after(struct sim *sim, const struct engine_result *result)
         after_submit(sim, result);
     } else if (ledger->input->type == ENGINE_CANCEL) {
         after_cancel(sim, result);
+    } else if (ledger->input->type == ENGINE_GATEWAY &&
+               ledger->next_seq != ledger->seq_before + 1) {
+        sim_fail(sim, VIOLATION_RECORD, "no record of %s",
+                 event_type_name(ledger->input->gateway.type));
     }
     ledger_heard(sim, result);
     ledger->input = NULL;
@@ -241,6 +255,7 @@ ledger_recovering(struct sim *sim)
     int64_t wall = sim->wall_ms;
     int64_t now = sim->mono_ms;
 
+    ledger->recovered_at = now;
     /* A clock behind the log: no time has passed. */
     if (wall < ledger->last_wall_ms) {
         wall = ledger->last_wall_ms;
@@ -252,6 +267,7 @@ ledger_recovering(struct sim *sim)
         if (job->state == JOB_NONE || ledger_is_final(job->state)) {
             continue;
         }
+        job->refused_by = RULE_NONE;
         if (job->deadline_ms > 0) {
             job->deadline_at = now + remaining(job->accepted_wall_ms +
                                                    (int64_t)job->deadline_ms,
@@ -262,6 +278,9 @@ ledger_recovering(struct sim *sim)
                                                     (int64_t)job->queue_ttl_ms,
                                                 wall, job->queue_ttl_ms);
         }
+        job->accepted_at = now - (wall > job->accepted_wall_ms
+                                      ? wall - job->accepted_wall_ms
+                                      : 0);
         job->due_at = now;
         if (job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF) {
             job->due_at = now + remaining(job->until_wall_ms, wall,

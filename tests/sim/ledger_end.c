@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ends of jobs: each for a reason that applies, each only once. */
+#include "tests/sim/ledger.h"
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* An end that no attempt's outcome brought about. */
+static void
+check_plain_end(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    enum rule rule = record->decision.rule;
+    int64_t now = sim->mono_ms;
+    bool tried = job->charged > 0 || job->state == JOB_RUNNING;
+    bool good = false;
+
+    if (rule == RULE_DEADLINE_EXCEEDED) {
+        good = now >= job->deadline_at &&
+               tried == (record->type == EVENT_JOB_FAILED);
+    } else if (rule == RULE_QUEUE_TTL_EXCEEDED) {
+        good = now >= job->queue_end_at && !tried &&
+               record->type == EVENT_JOB_EXPIRED;
+    } else if (rule == RULE_CANCELLED) {
+        good = sim->ledger.input->type == ENGINE_CANCEL &&
+               memcmp(&sim->ledger.input->cancel.id, &record->job,
+                      sizeof(record->job)) == 0 &&
+               record->type == EVENT_JOB_CANCELLED;
+    } else if (rule == RULE_NO_WORKER) {
+        good = !ledger_policy_of(sim, spec, sim->gateway.policy_version)
+                    ->wait_for_ready &&
+               !ledger_is_served(sim, sim->agents.specs[spec].method) &&
+               job->state != JOB_RUNNING && record->type == EVENT_JOB_FAILED;
+    }
+    if (!good) {
+        sim_fail(sim, VIOLATION_WRONG_RULE, "job %u in %s ended by %s, %s",
+                 spec, job_state_name(job->state),
+                 event_type_name(record->type), rule_name(rule));
+    }
+}
+
+/* Out of time after a failure: it says what failed last. */
+static void
+check_last_failure(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    enum redial_status code = REDIAL_DEADLINE_EXCEEDED;
+
+    if (record->decision.rule != RULE_DEADLINE_EXCEEDED) {
+        return;
+    }
+    if (record->type == EVENT_JOB_FAILED && job->charged > 0) {
+        code = job->last_code;
+    }
+    if (record->code != code) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u failed with code %d, not %d",
+                 spec, (int)record->code, (int)code);
+    }
+}
+
+/* Every decision not to try again says so before the job ends. */
+static void
+check_refused(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    enum rule rule = record->type == EVENT_JOB_SUCCEEDED
+                         ? RULE_NONE
+                         : record->decision.rule;
+
+    if (job->refused_by != rule) {
+        sim_fail(sim, VIOLATION_RECORD, "job %u: refused by %s, ended by %s",
+                 spec, rule_name(job->refused_by), rule_name(rule));
+    }
+}
+
+void
+ledger_ended(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    if (!sim->ledger.replaying) {
+        if (job->over) {
+            ledger_decided(sim, spec, record);
+            check_refused(sim, spec, record);
+        } else {
+            check_plain_end(sim, spec, record);
+            check_last_failure(sim, spec, record);
+            if (job->state == JOB_RUNNING) {
+                ledger_ghost(sim, spec);
+            }
+        }
+        sim->coverage->exits[record->decision.rule]++;
+    }
+    job->over = false;
+    job->final_seq = record->seq;
+    job->final_type = record->type;
+    job->end_hash = ledger_end_hash(record);
+}
