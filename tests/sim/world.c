@@ -328,7 +328,7 @@ count_seed(struct sim *sim)
     }
     own.jobs_least = own.jobs;
     coverage_add(sim->coverage, &own);
-    if (own.jobs < JOBS_LEAST || own.restarts <= RESTARTS_LEAST) {
+    if (own.jobs < JOBS_LEAST || own.restarts < RESTARTS_LEAST) {
         sim_fail(sim, VIOLATION_RUN,
                  "only %" PRIu64 " jobs, %" PRIu64 " restarts", own.jobs,
                  own.restarts);
