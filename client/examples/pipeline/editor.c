@@ -30,5 +30,5 @@ main(int argc, char **argv)
     }
     result = studio_run(&task, argv[1], argv[argc - 1]);
     free(task.payload.bytes);
-    return result;
+    return (int)result;
 }

@@ -33,5 +33,5 @@ main(int argc, char **argv)
     result = studio_run(&task, argv[1], argv[4]);
     free(task.payload.bytes);
     free(script.bytes);
-    return result;
+    return (int)result;
 }

@@ -48,7 +48,7 @@ FIRST = {
     "/script": ["503", "invalid"],
     "/image": ["429"],
     "/voice": ["429date"],
-    "/video": ["hang"],
+    "/video": ["hang", "hang"],
 }
 
 PEOPLE = ("a lighthouse keeper", "a retired diver", "the night baker",

@@ -30,5 +30,5 @@ main(int argc, char **argv)
     text_add_file(&task.payload, argv[2]);
     result = studio_run(&task, argv[1], argv[3]);
     free(task.payload.bytes);
-    return result;
+    return (int)result;
 }
