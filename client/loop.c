@@ -218,8 +218,8 @@ run_loop(void *arg)
         run_timers(loop);
         run_tasks(loop);
         if (!loop->is_stopping && redial_i_list_is_empty(&loop->tasks)) {
-            loop->sleeps_until_ns =
-                loop->timers != NULL ? loop->timers->at_ns : REDIAL_I_NEVER;
+            loop->sleeps_until_ns = loop->timers != NULL ? loop->timers->at_ns
+                                                         : REDIAL_I_NEVER;
             (void)redial_i_wait_locked(loop, &loop->wake,
                                        loop->sleeps_until_ns);
             loop->sleeps_until_ns = 0;
