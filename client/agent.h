@@ -46,6 +46,7 @@ struct redial_client {
     /* await.c */
     struct redial_i_list unasked; /* struct redial_i_entry */
     unsigned awaits_flying;
+    struct redial_i_timer await_pause; /* armed: ask again only then */
 };
 
 /* ---- client.c ---- */
@@ -121,6 +122,9 @@ redial_i_await_add_locked(redial_client *client, struct redial_i_entry *entry);
 void
 redial_i_await_remove_locked(redial_client *client,
                              struct redial_i_entry *entry);
+
+void
+redial_i_await_init(redial_client *client);
 
 void
 redial_i_await_pump_locked(redial_client *client);

@@ -227,18 +227,24 @@ redial_i_attempt_release_locked(redial_attempt *attempt)
     redial_i_attempt_free(attempt);
 }
 
+/* The gateway's side ends; it stays in hand, whatever the program's does. */
+static void
+forget_locked(redial_attempt *attempt)
+{
+    if (attempt->is_settled) {
+        return;
+    }
+    attempt->is_settled = true;
+    attempt->worker->unsettled--;
+    redial_i_list_remove(&attempt->ready);
+    redial_i_list_remove(&attempt->ack);
+    redial_i_list_remove(&attempt->news);
+}
+
 void
 redial_i_attempt_settle_locked(redial_attempt *attempt)
 {
-    redial_worker *worker = attempt->worker;
-
-    if (!attempt->is_settled) {
-        attempt->is_settled = true;
-        worker->unsettled--;
-        redial_i_list_remove(&attempt->ready);
-        redial_i_list_remove(&attempt->ack);
-        redial_i_list_remove(&attempt->news);
-    }
+    forget_locked(attempt);
     redial_i_attempt_release_locked(attempt);
 }
 
@@ -255,7 +261,7 @@ set_report_locked(redial_attempt *attempt, uint8_t *report, size_t bytes)
     redial_i_list_remove(&attempt->news);
     if (report == NULL) {
         /* No memory: the lease will run out, and the gateway learn it so. */
-        redial_i_attempt_settle_locked(attempt);
+        forget_locked(attempt);
         return;
     }
     attempt->report = report;
@@ -350,12 +356,8 @@ redial_i_attempt_stop_locked(redial_worker *worker,
     if (attempt == NULL) {
         return;
     }
-    if (is_superseded && !attempt->is_settled) {
-        attempt->is_settled = true;
-        worker->unsettled--;
-        redial_i_list_remove(&attempt->ready);
-        redial_i_list_remove(&attempt->ack);
-        redial_i_list_remove(&attempt->news);
+    if (is_superseded) {
+        forget_locked(attempt);
     }
     if (attempt->state == REDIAL_I_ATTEMPT_ENDED) {
         redial_i_attempt_release_locked(attempt);

@@ -29,6 +29,11 @@
 /* The answer comes this much after its own waiting time at the latest. */
 #define ANSWER_SLACK_MS 10000
 
+/* An answer with nothing in it sooner than this is no waiting (a gateway that
+ * drains?): ask again only after this pause. */
+#define EMPTY_MS 20
+#define PAUSE_MS 100
+
 /* Twice the ids of one Await, a power of two. */
 #define TABLE_SIZE 2048
 
@@ -244,6 +249,14 @@ answer_free(struct answer *answer)
     wire_arena_fini(&answer->arena);
 }
 
+static bool
+came_back_empty(const struct answer *answer, int64_t asked_ns)
+{
+    return answer->message != NULL && answer->message->n_jobs == 0 &&
+           answer->message->n_missing == 0 &&
+           redial_i_now() < redial_i_after(asked_ns, EMPTY_MS);
+}
+
 static void
 await_done(struct redial_i_exchange *exchange)
 {
@@ -268,6 +281,10 @@ await_done(struct redial_i_exchange *exchange)
         batch_fail_locked(batch, &answer.error);
     }
     batch_release_locked(batch);
+    if (came_back_empty(&answer, exchange->started_ns)) {
+        redial_i_timer_start_locked(loop, &client->await_pause,
+                                    redial_i_after(redial_i_now(), PAUSE_MS));
+    }
     redial_i_exchange_end_locked(exchange);
     client->awaits_flying--;
     redial_i_await_pump_locked(client);
@@ -329,10 +346,25 @@ send_locked(struct redial_i_await_batch *batch, int64_t deadline_ns)
     return true;
 }
 
+static void
+pause_fire(struct redial_i_timer *timer)
+{
+    redial_i_await_pump_locked(
+        REDIAL_I_OF(timer, struct redial_client, await_pause));
+}
+
+void
+redial_i_await_init(redial_client *client)
+{
+    redial_i_list_init(&client->unasked);
+    client->await_pause.fire = pause_fire;
+}
+
 void
 redial_i_await_pump_locked(redial_client *client)
 {
-    while (client->link.is_ready && client->awaits_flying < AWAITS_FLYING_MAX &&
+    while (client->link.is_ready && !client->await_pause.is_armed &&
+           client->awaits_flying < AWAITS_FLYING_MAX &&
            !redial_i_list_is_empty(&client->unasked)) {
         struct redial_i_await_batch *batch = calloc(1, sizeof(*batch));
         struct redial_i_list *node;

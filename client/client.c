@@ -106,7 +106,7 @@ client_init(redial_client *client, const struct redial_client_options *options)
     redial_i_cond_init(&client->room);
     redial_i_list_init(&client->callers);
     redial_i_list_init(&client->watches);
-    redial_i_list_init(&client->unasked);
+    redial_i_await_init(client);
     redial_i_submit_init(client);
     client->link.up = link_up;
     client->link.ctx = client;

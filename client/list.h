@@ -78,7 +78,10 @@ redial_i_list_pop(struct redial_i_list *head)
     if (first == head) {
         return NULL;
     }
-    redial_i_list_remove(first);
+    head->next = first->next;
+    first->next->prev = head;
+    first->next = NULL;
+    first->prev = NULL;
     return first;
 }
 

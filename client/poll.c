@@ -79,10 +79,9 @@ poll_accepted_locked(struct poll_answer *poll, struct redial_i_saying *saying,
 {
     redial_worker *worker = saying->worker;
     const Redial__V1__PollResponse *response = poll->response;
-    struct redial_i_list *node;
 
     worker->failures = 0;
-    while ((node = redial_i_list_pop(&saying->acks)) != NULL) {
+    while (redial_i_list_pop(&saying->acks) != NULL) {
     }
     redial_i_settle_reports_locked(saying, response->report_acks,
                                    response->n_report_acks);

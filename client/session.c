@@ -42,8 +42,6 @@ static void
 hello_accepted_locked(redial_worker *worker,
                       const Redial__V1__HelloResponse *response)
 {
-    struct redial_i_list *node;
-
     worker->session = REDIAL_I_SESSION_ON;
     worker->was_on = true;
     worker->failures = 0;
@@ -56,7 +54,7 @@ hello_accepted_locked(redial_worker *worker,
         worker->result_bytes_max = response->result_bytes_max;
     }
     /* What it listed needs no acknowledgement any more. */
-    while ((node = redial_i_list_pop(&worker->acks)) != NULL) {
+    while (redial_i_list_pop(&worker->acks) != NULL) {
     }
     worker->has_to_say = true;
     redial_i_stop_all_locked(worker, response->stop, response->n_stop, true);

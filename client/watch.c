@@ -241,9 +241,11 @@ static void
 give_event(redial_watch *watch)
 {
     struct batch *batch = watch->batch;
-    const Redial__V1__WatchResponse *answer = batch->message;
+    const Redial__V1__WatchResponse *answer;
     const Redial__V1__Event *message;
 
+    WIRE_CHECK(batch != NULL);
+    answer = batch->message;
     if (answer->gap != NULL && !batch->gave_gap) {
         batch->gave_gap = true;
         watch->message = NULL;
@@ -494,10 +496,43 @@ find_place(redial_watch *watch, struct redial_deadline deadline,
     return REDIAL_OK;
 }
 
-static enum redial_status
+static redial_watch *
 watch_new(redial_client *client, const struct redial_filter *filter,
-          const char *cursor, redial_watch **ret_watch,
-          struct redial_error *error)
+          const char *cursor)
+{
+    redial_watch *watch = calloc(1, sizeof(*watch));
+
+    if (watch == NULL) {
+        return NULL;
+    }
+    redial_i_cond_init(&watch->waiter.cond);
+    watch->client = client;
+    copy_cursor(watch->ask, cursor);
+    copy_cursor(watch->cursor, cursor);
+    watch->filter = copy_filter(filter);
+    if (watch->filter == NULL) {
+        watch_free(watch);
+        return NULL;
+    }
+    return watch;
+}
+
+static enum redial_status
+check_place(const struct redial_filter *filter, const char *cursor,
+            struct redial_error *error)
+{
+    if (cursor != NULL && strlen(cursor) >= CURSOR_BYTES) {
+        return redial_i_fail(error, REDIAL_INVALID_ARGUMENT, "",
+                             "cursor is longer than %d bytes",
+                             CURSOR_BYTES - 1);
+    }
+    return check_filter(filter, error);
+}
+
+enum redial_status
+redial_watch_open(redial_client *client, const struct redial_filter *filter,
+                  const char *cursor, struct redial_deadline deadline,
+                  redial_watch **ret_watch, struct redial_error *ret_error)
 {
     struct redial_filter copy = {0};
     enum redial_status status;
@@ -508,43 +543,13 @@ watch_new(redial_client *client, const struct redial_filter *filter,
                filter->struct_size < sizeof(copy) ? filter->struct_size
                                                   : sizeof(copy));
     }
-    status = check_filter(&copy, error);
+    status = check_place(&copy, cursor, ret_error);
     if (status != REDIAL_OK) {
         return status;
     }
-    if (cursor != NULL && strlen(cursor) >= CURSOR_BYTES) {
-        return redial_i_fail(error, REDIAL_INVALID_ARGUMENT, "",
-                             "cursor is longer than %d bytes",
-                             CURSOR_BYTES - 1);
-    }
-    watch = calloc(1, sizeof(*watch));
+    watch = watch_new(client, &copy, cursor);
     if (watch == NULL) {
-        return redial_i_fail_memory(error);
-    }
-    redial_i_cond_init(&watch->waiter.cond);
-    watch->client = client;
-    copy_cursor(watch->ask, cursor);
-    copy_cursor(watch->cursor, cursor);
-    watch->filter = copy_filter(&copy);
-    if (watch->filter == NULL) {
-        watch_free(watch);
-        return redial_i_fail_memory(error);
-    }
-    *ret_watch = watch;
-    return REDIAL_OK;
-}
-
-enum redial_status
-redial_watch_open(redial_client *client, const struct redial_filter *filter,
-                  const char *cursor, struct redial_deadline deadline,
-                  redial_watch **ret_watch, struct redial_error *ret_error)
-{
-    enum redial_status status;
-    redial_watch *watch = NULL;
-
-    status = watch_new(client, filter, cursor, &watch, ret_error);
-    if (status != REDIAL_OK) {
-        return status;
+        return redial_i_fail_memory(ret_error);
     }
     status = find_place(watch, deadline, ret_error);
     if (status != REDIAL_OK) {

@@ -51,15 +51,16 @@ check_labels(const struct redial_worker_options *options,
                              WIRE_METADATA_MAX);
     }
     for (size_t i = 0; i < options->label_count; i++) {
-        enum redial_status status = redial_i_check_word(
-            "options.labels[].key",
-            options->labels[i].key != NULL ? options->labels[i].key : "",
-            error);
+        const char *key = options->labels[i].key != NULL
+                              ? options->labels[i].key
+                              : "";
+        enum redial_status status = redial_i_check_word("options.labels[].key",
+                                                        key, error);
 
         if (status != REDIAL_OK) {
             return status;
         }
-        bytes += strlen(options->labels[i].key);
+        bytes += strlen(key);
         if (options->labels[i].value_bytes > WIRE_METADATA_BYTES_MAX - bytes) {
             return redial_i_fail(error, REDIAL_INVALID_ARGUMENT, "",
                                  "options.labels: more than %u bytes",

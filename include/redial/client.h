@@ -417,7 +417,7 @@ struct redial_await {
     bool all; /* wait until all are final; false: until at least one is */
 };
 
-/* One piece of memory, until redial_job_list_free(). */
+/* All of it lives until redial_job_list_free(). */
 struct redial_job_list {
     const struct redial_job_info *jobs; /* final ones, with results */
     size_t count;

@@ -69,7 +69,7 @@ typedef void (*redial_handler)(void *ctx, redial_attempt *attempt);
 struct redial_worker_method {
     const char *service;
     const char *method;   /* NULL: every method of the service */
-    uint32_t concurrency; /* attempts at a time. 0: the worker's */
+    uint32_t concurrency; /* attempts at a time, to 1000. 0: the worker's */
     redial_handler handler;
     /*
      * Told when an attempt shall stop: cancelled, over its time, superseded,
@@ -95,7 +95,7 @@ struct redial_worker_options {
     size_t label_count;
     const struct redial_worker_method *methods;
     size_t method_count;  /* 1 to 256 */
-    uint32_t concurrency; /* in total. 0: the sum over the methods */
+    uint32_t concurrency; /* in total, to 1000. 0: sum over the methods */
 };
 
 /*
