@@ -74,6 +74,7 @@ timeline_read(struct gateway *gateway, void *ctx,
     }
     if (found->status != STORE_OK || records == NULL) {
         not_found(gateway, get->call);
+        free(records);
         free(get);
         return;
     }
