@@ -64,7 +64,7 @@ read_entry(struct loader *loader, const struct spot *spot,
         object_read(report, &limits, OBJECT_METHOD_LIMITS, &inner)) {
         (void)field_integer(report, &limits, &inner,
                             FIELD_METHOD_LIMITS_CONCURRENCY,
-                            &policy->concurrency);
+                            &policy->limits.concurrency);
     }
     if (retry.node != NULL) {
         retry_read(loader, &retry, entry);

@@ -194,10 +194,10 @@ print_method_policy(struct json_out *json, const struct method_policy *policy,
                   policy->attempt_timeout_ms);
     json_duration(json, name_of(FIELD_METHOD_CONFIG_MAX_PUSHBACK),
                   policy->retry.max_pushback_ms);
-    if (policy->concurrency > 0) {
+    if (policy->limits.concurrency > 0) {
         json_open(json, name_of(FIELD_METHOD_CONFIG_LIMITS), '{');
         json_u64(json, name_of(FIELD_METHOD_LIMITS_CONCURRENCY),
-                 policy->concurrency);
+                 policy->limits.concurrency);
         json_close(json, '}');
     }
     if (policy->idempotency != IDEMPOTENCY_UNSET) {

@@ -44,7 +44,7 @@ has_credit(const struct method *method)
 void
 dispatch_update(struct engine *engine, struct method *method)
 {
-    uint32_t concurrency = method->policy->concurrency;
+    uint32_t concurrency = method->policy->limits.concurrency;
     bool eligible = method->waiting > 0 &&
                     (concurrency == 0 || method->running < concurrency);
 

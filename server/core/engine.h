@@ -122,6 +122,7 @@ struct engine_report {
     struct text text;
     bool has_pushback;
     int64_t pushback_ms; /* < 0: stop */
+    bool for_target;     /* the pushback holds all retries of the target */
     bool overloaded;
     uint64_t result_bytes;
 };
@@ -404,6 +405,42 @@ engine_export_job(const struct engine *engine, uint32_t slot, uint8_t *buf);
  */
 uint64_t
 engine_state_hash(const struct engine *engine);
+
+/* ---- Targets ----------------------------------------------------------- */
+
+/*
+ * The projected row of a target, as that of a job. Records name the target that
+ * they change by record.target_index; a row is due when that is set. The row
+ * holds the seq that it reflects.
+ */
+enum { ENGINE_TARGET_EXPORT_MAX = 512 };
+
+size_t
+engine_export_target(const struct engine *engine, uint32_t index, uint8_t *buf);
+
+/* Restores one target, before any record. False: damaged, or no room. */
+bool
+engine_load_target(struct engine *engine, const uint8_t *bytes, size_t len);
+
+struct engine_target_stats {
+    struct text name; /* valid until the next step */
+    bool has_throttle;
+    bool throttle_exhausted; /* no retry until tokens come back */
+    int64_t tokens_milli;
+    int64_t tokens_max_milli;
+    bool has_budget;
+    bool budget_exhausted;
+    int64_t budget_milli;     /* retries that it would let through now */
+    uint64_t retries_waiting; /* in BACKOFF */
+    uint64_t retries_allowed; /* since start */
+    uint64_t retries_refused; /* since start, by throttle or budget */
+    uint64_t hold_ms;         /* a pushback holds its retries; 0: none */
+};
+
+/* False when index is past the last target. Those never used are skipped. */
+bool
+engine_target_stats(const struct engine *engine, struct now now, uint32_t index,
+                    struct engine_target_stats *ret_stats);
 
 struct engine_method_stats {
     struct text service;

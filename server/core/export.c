@@ -273,8 +273,8 @@ get_attempt(const uint8_t *at, const uint8_t *end, struct row *row)
 static bool
 decision_is_valid(const struct kept_decision *decision)
 {
-    return decision->rule <= RULE_BREAKER_OPEN &&
-           decision->delay_source <= DELAY_NOT_BEFORE &&
+    return decision->rule <= RULE_HEDGE_LOST &&
+           decision->delay_source <= DELAY_TARGET_PUSHBACK &&
            decision->clamp <= CLAMP_ATTEMPTS_LIMIT;
 }
 

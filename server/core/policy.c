@@ -61,6 +61,50 @@ policy_find(const struct policy_set *set, struct text service,
     return row == NULL ? &set->fallback : row;
 }
 
+const struct target_policy *
+policy_find_target(const struct policy_set *set, struct text name)
+{
+    size_t from = 0;
+    size_t to = set->target_count;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = text_order(name, set->targets[middle].name);
+
+        if (order == 0) {
+            return &set->targets[middle];
+        }
+        if (order < 0) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    return &set->target_fallback;
+}
+
+const struct tenant_policy *
+policy_find_tenant(const struct policy_set *set, struct text name)
+{
+    size_t from = 0;
+    size_t to = set->tenant_count;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = text_order(name, set->tenants[middle].name);
+
+        if (order == 0) {
+            return &set->tenants[middle];
+        }
+        if (order < 0) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    return &set->tenant_fallback;
+}
+
 void
 policy_set_default(struct policy_set *ret_set)
 {
@@ -84,5 +128,6 @@ policy_set_default(struct policy_set *ret_set)
                 .attempt_timeout_ms = 600000,
                 .wait_for_ready = true,
             },
+        .tenant_fallback = {.weight = 1},
     };
 }

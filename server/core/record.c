@@ -90,6 +90,10 @@ delay_source_name(enum delay_source source)
         return "breaker";
     case DELAY_NOT_BEFORE:
         return "not_before";
+    case DELAY_HEDGE:
+        return "hedge";
+    case DELAY_TARGET_PUSHBACK:
+        return "target_pushback";
     }
     redial_unreachable();
 }

@@ -20,7 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RECORD_FORMAT = 1 };
+enum {
+    RECORD_FORMAT = 2,
+    RECORD_FORMAT_OLDEST = 1, /* that is still read: without bits 43 to 53 */
+};
 
 /* 16 bytes of a UUIDv7, big-endian, so that memcmp orders by time. */
 struct job_id {
@@ -51,6 +54,8 @@ enum delay_source {
     DELAY_PUSHBACK = 2,
     DELAY_BREAKER = 3,
     DELAY_NOT_BEFORE = 4,
+    DELAY_HEDGE = 5,           /* hedgingDelay */
+    DELAY_TARGET_PUSHBACK = 6, /* a worker's, for all retries of the target */
 };
 
 enum clamp {
@@ -82,8 +87,10 @@ struct decision {
     uint32_t attempts_charged;
     uint32_t attempts_free;
     uint32_t attempts_left;
-    int64_t tokens_milli;  /* left in the throttle; -1: no throttle */
-    int64_t until_wall_ms; /* next try; 0: none */
+    int64_t tokens_milli;     /* left in the throttle; -1: no throttle */
+    int64_t tokens_max_milli; /* of that throttle; 0: this changes none */
+    int64_t budget_milli;     /* retries left in the budget; -1: no budget */
+    int64_t until_wall_ms;    /* next try; 0: none */
     uint32_t policy_version;
 };
 
@@ -130,6 +137,26 @@ struct record {
     /* ATTEMPT_STARTED */
     uint64_t lease_ms;
     uint64_t timeout_ms;
+
+    /* ATTEMPT_STARTED */
+    bool hedge; /* beside others that run */
+
+    /* ATTEMPT_FAILED: what the worker asked for */
+    bool has_pushback;
+    bool for_target;     /* the pushback is meant for all retries of it */
+    bool overloaded;     /* a retry would do harm */
+    int64_t pushback_ms; /* < 0: stop */
+
+    /*
+     * Records that change a target: which one (empty: the service), and how
+     * beside decision.tokens_milli. A slice is a fraction of the budget's
+     * window, counted since ever by the engine.
+     */
+    struct text target;
+    uint64_t budget_slice;      /* 0: the budget does not change */
+    int64_t budget_delta_milli; /* > 0: a deposit; < 0: a retry */
+    int64_t hold_until_wall_ms; /* of its retries; 0: as before */
+    uint32_t target_index;      /* not stored; ENGINE_NO_SLOT: none changed */
 
     enum attachment attachment; /* which one the caller shall add */
     struct text attached;       /* record_decode(): where it is */

@@ -28,6 +28,15 @@ static const uint64_t mask_known = 0
 #undef RECORD_FIELD
     ;
 
+/* The bits that format 1 knew. */
+static const uint64_t mask_oldest = (UINT64_C(1) << 43) - 1;
+
+static uint64_t
+mask_of(uint8_t format)
+{
+    return format == RECORD_FORMAT_OLDEST ? mask_oldest : mask_known;
+}
+
 enum {
     /* Format, type, seq, wall_ms, mask. */
     HEAD_BYTES_MAX = 1 + 4 * VARINT_BYTES_MAX,
@@ -340,7 +349,7 @@ get_B16(const uint8_t *at, const uint8_t *end, const struct record *record,
 
 ENUM_KIND(RULE, enum rule, number < 64 && (rule_set >> number & 1) != 0)
 ENUM_KIND(CODE, enum redial_status, number < REDIAL_STATUS_COUNT)
-ENUM_KIND(DELAY_SOURCE, enum delay_source, number <= DELAY_NOT_BEFORE)
+ENUM_KIND(DELAY_SOURCE, enum delay_source, number <= DELAY_TARGET_PUSHBACK)
 ENUM_KIND(CLAMP, enum clamp, number <= CLAMP_ATTEMPTS_LIMIT)
 ENUM_KIND(IDEMPOTENCY, enum idempotency, number <= IDEMPOTENCY_NO)
 ENUM_KIND(ATTACHMENT, enum attachment, number <= ATTACHMENT_RESULT)
@@ -399,7 +408,9 @@ read_head(const uint8_t *at, const uint8_t *end, struct record *record,
     uint64_t type = 0;
     uint64_t wall = 0;
 
-    if (*at++ != RECORD_FORMAT) {
+    uint8_t format = *at++;
+
+    if (format < RECORD_FORMAT_OLDEST || format > RECORD_FORMAT) {
         return NULL;
     }
     at = varint_read(at, end, &type);
@@ -415,7 +426,7 @@ read_head(const uint8_t *at, const uint8_t *end, struct record *record,
         return NULL;
     }
     at = varint_read(at, end, ret_mask);
-    if (at == NULL || (*ret_mask & ~mask_known) != 0) {
+    if (at == NULL || (*ret_mask & ~mask_of(format)) != 0) {
         return NULL;
     }
     record->type = (enum event_type)type;

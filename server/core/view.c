@@ -260,7 +260,7 @@ engine_method_stats(const struct engine *engine, struct now now, uint32_t index,
         .running = method->running,
         .oldest_ready_ms = oldest_ms(method, now),
         .workers = method->workers + method->service->workers,
-        .concurrency = method->policy->concurrency,
+        .concurrency = method->policy->limits.concurrency,
     };
     return true;
 }

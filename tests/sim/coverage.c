@@ -50,7 +50,7 @@ event_is_later(enum event_type type)
 static bool
 rule_is_later(enum rule rule)
 {
-    return rule == RULE_THROTTLED || rule == RULE_BREAKER_OPEN;
+    return rule == RULE_THROTTLED || rule >= RULE_BREAKER_OPEN;
 }
 
 const char *

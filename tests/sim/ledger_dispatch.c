@@ -287,8 +287,8 @@ ledger_check_worker(struct sim *sim, uint32_t spec,
     uint32_t method = sim->agents.specs[spec].method;
     uint32_t offer = offer_for(sim, worker, method);
     uint32_t all = worker->offer_count;
-    uint32_t limit =
-        ledger_policy_of(sim, spec, sim->gateway.policy_version)->concurrency;
+    uint32_t limit = ledger_policy_of(sim, spec, sim->gateway.policy_version)
+                         ->limits.concurrency;
 
     if (!is_heard(sim, worker) || offer == all) {
         sim_fail(sim, VIOLATION_CREDIT, "job %u: %s cannot take it", spec,
@@ -435,8 +435,8 @@ check_hopeless(struct sim *sim, uint32_t spec)
 static bool
 is_below_limit(const struct sim *sim, uint32_t spec, uint32_t running)
 {
-    uint32_t limit =
-        ledger_policy_of(sim, spec, sim->gateway.policy_version)->concurrency;
+    uint32_t limit = ledger_policy_of(sim, spec, sim->gateway.policy_version)
+                         ->limits.concurrency;
 
     return limit == 0 || running < limit;
 }

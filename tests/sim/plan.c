@@ -182,7 +182,7 @@ make_row(struct policy_block *block, struct rng *rng, uint32_t limit,
     }
     row->attempt_timeout_ms = PICK(rng, 300, 1000, 5000, 20000);
     row->deadline_ms = PICK(rng, 0, 0, 0, 3000, 30000);
-    row->concurrency = (uint32_t)PICK(rng, 0, 0, 1, 2, 4);
+    row->limits.concurrency = (uint32_t)PICK(rng, 0, 0, 1, 2, 4);
     row->wait_for_ready = chance(rng, 92);
     row->idempotency = (enum idempotency)rng_below(rng, 3);
     row->retry_indeterminate = chance(rng, 30);

@@ -356,7 +356,7 @@ a_policy_says_what_was_written(void **state)
     assert_int_equal(policy->attempt_timeout_ms, 7000);
     assert_int_equal(policy->idempotency, IDEMPOTENCY_NO);
     assert_true(policy->retry_indeterminate);
-    assert_int_equal(policy->concurrency, 3);
+    assert_int_equal(policy->limits.concurrency, 3);
     assert_int_equal(retry->max_attempts, 10);
     assert_true(retry->attempts_clamped);
     assert_int_equal(retry->initial_backoff_ms, 1);
@@ -423,7 +423,7 @@ assert_same_policy(const struct method_policy *a, const struct method_policy *b)
                      b->retry.non_retryable_reason_count);
     assert_int_equal(a->attempt_timeout_ms, b->attempt_timeout_ms);
     assert_int_equal(a->deadline_ms, b->deadline_ms);
-    assert_int_equal(a->concurrency, b->concurrency);
+    assert_int_equal(a->limits.concurrency, b->limits.concurrency);
     assert_int_equal(a->wait_for_ready, b->wait_for_ready);
     assert_int_equal(a->idempotency, b->idempotency);
     assert_int_equal(a->retry_indeterminate, b->retry_indeterminate);

@@ -122,7 +122,7 @@ check_method(const struct engine *engine, const struct method *method)
     assert_int_equal(method->waiting_retries, retries);
     assert_int_equal(lanes + length(&method->suspects), waiting);
     assert_int_equal(length(&method->ages), waiting);
-    uint32_t limit = method->policy->concurrency;
+    uint32_t limit = method->policy->limits.concurrency;
 
     assert_int_equal(list_is_linked(&method->ring),
                      waiting > 0 && (limit == 0 || running < limit));

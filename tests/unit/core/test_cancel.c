@@ -137,7 +137,7 @@ static void
 a_ghost_keeps_the_methods_concurrency(void **state)
 {
     (void)state;
-    rig_fallback()->concurrency = 1;
+    rig_fallback()->limits.concurrency = 1;
     join(4);
     rig_submit(1);
     struct engine_token token = rig_token(0);

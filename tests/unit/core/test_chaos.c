@@ -208,7 +208,7 @@ chaos_policy(void)
 {
     struct method_policy *fallback = rig_fallback();
 
-    fallback->concurrency = pick(5);
+    fallback->limits.concurrency = pick(5);
     fallback->wait_for_ready = pick(4) > 0;
     fallback->retry.jitter = (enum jitter)pick(5);
     fallback->retry.max_attempts = 1 + pick(6);

@@ -189,7 +189,7 @@ static void
 a_method_keeps_to_its_concurrency(void **state)
 {
     (void)state;
-    rig_fallback()->concurrency = 3;
+    rig_fallback()->limits.concurrency = 3;
     for (uint32_t n = 1; n <= 10; n++) {
         rig_submit(n);
     }
@@ -202,7 +202,7 @@ a_method_keeps_to_its_concurrency(void **state)
     assert_int_equal(rig.assigned_count, 4);
     rig_fail(worker, rig_token(1), REDIAL_UNAVAILABLE, "DOWN");
     assert_int_equal(rig.assigned_count, 5);
-    rig_fallback()->concurrency = 0;
+    rig_fallback()->limits.concurrency = 0;
     rig_use_policy();
     assert_int_equal(rig.assigned_count, 10);
 }

@@ -129,7 +129,7 @@ static void
 a_timed_out_attempt_keeps_its_places_as_a_ghost(void **state)
 {
     (void)state;
-    rig_fallback()->concurrency = 1;
+    rig_fallback()->limits.concurrency = 1;
     rig.submit.attempt_timeout_ms = 3000;
     start(4);
     rig_poll(worker, 3);

@@ -244,8 +244,8 @@ fields_out_of_range_are_refused(void **state)
     REFUSES(job.failure_code = 17);
     REFUSES(job.seq = 0);
     REFUSES(job.job_seq = 0);
-    REFUSES(job.decision.rule = RULE_BREAKER_OPEN + 1);
-    REFUSES(job.decision.delay_source = DELAY_NOT_BEFORE + 1);
+    REFUSES(job.decision.rule = RULE_HEDGE_LOST + 1);
+    REFUSES(job.decision.delay_source = DELAY_TARGET_PUSHBACK + 1);
     REFUSES(job.decision.clamp = CLAMP_ATTEMPTS_LIMIT + 1);
     REFUSES(job.accepted_wall_ms = INT64_MAX);
     REFUSES(job.state_wall_ms = INT64_MIN);

@@ -21,14 +21,15 @@ row(const char *service, const char *method, uint32_t concurrency)
     return (struct method_policy){
         .service = text_of(service),
         .method = text_of(method),
-        .concurrency = concurrency,
+        .limits.concurrency = concurrency,
     };
 }
 
 static uint32_t
 found(const struct policy_set *set, const char *service, const char *method)
 {
-    return policy_find(set, text_of(service), text_of(method))->concurrency;
+    return policy_find(set, text_of(service), text_of(method))
+        ->limits.concurrency;
 }
 
 static void
@@ -62,7 +63,7 @@ a_method_wins_over_its_service_and_that_over_the_default(void **state)
     const struct policy_set set = {
         .methods = rows,
         .method_count = 3,
-        .fallback = {.concurrency = 9},
+        .fallback = {.limits.concurrency = 9},
     };
 
     (void)state;
@@ -81,7 +82,8 @@ every_row_of_a_large_set_is_found(void **state)
     enum { ROWS = 101 };
     static char names[ROWS][8];
     static struct method_policy rows[ROWS];
-    struct policy_set set = {.methods = rows, .fallback = {.concurrency = 999}};
+    struct policy_set set = {.methods = rows,
+                             .fallback = {.limits.concurrency = 999}};
 
     (void)state;
     for (uint32_t i = 0; i < ROWS; i++) {
@@ -122,7 +124,7 @@ the_default_policy_is_the_documented_one(void **state)
     assert_int_equal(policy->retry.retryable_reason_count, 0);
     assert_int_equal(policy->attempt_timeout_ms, 600000);
     assert_int_equal(policy->deadline_ms, 0);
-    assert_int_equal(policy->concurrency, 0);
+    assert_int_equal(policy->limits.concurrency, 0);
     assert_true(policy->wait_for_ready);
     assert_int_equal(policy->idempotency, IDEMPOTENCY_UNSET);
     assert_false(policy->retry_indeterminate);

@@ -74,6 +74,9 @@ sources_and_clamps_have_names(void **state)
     assert_string_equal(delay_source_name(DELAY_PUSHBACK), "pushback");
     assert_string_equal(delay_source_name(DELAY_BREAKER), "breaker");
     assert_string_equal(delay_source_name(DELAY_NOT_BEFORE), "not_before");
+    assert_string_equal(delay_source_name(DELAY_HEDGE), "hedge");
+    assert_string_equal(delay_source_name(DELAY_TARGET_PUSHBACK),
+                        "target_pushback");
     assert_string_equal(clamp_name(CLAMP_NONE), "none");
     assert_string_equal(clamp_name(CLAMP_MAX_BACKOFF), "max_backoff");
     assert_string_equal(clamp_name(CLAMP_MAX_PUSHBACK), "max_pushback");
