@@ -45,10 +45,33 @@ put_row(struct db *db, enum db_statement which, const struct work *work)
     case WORK_DELETE_JOB:
     case WORK_DELETE_PAYLOAD:
         break;
+    case WORK_PUT_TARGET:
+    case WORK_DELETE_TARGET:
+        redial_unreachable(); /* has a name */
     case WORK_FINAL:
     case WORK_REQUEUED:
         redial_unreachable(); /* more than one row */
     }
+    return db_run(db, statement);
+}
+
+static enum store_status
+put_target(struct db *db, const struct work *work)
+{
+    sqlite3_stmt *statement = db_statement(db, DB_TARGET_PUT);
+
+    db_bind_name(statement, 1, work->name);
+    db_bind_number(statement, 2, work->seq);
+    db_bind_blob(statement, 3, work->bytes, work->len);
+    return db_run(db, statement);
+}
+
+static enum store_status
+delete_target(struct db *db, const struct work *work)
+{
+    sqlite3_stmt *statement = db_statement(db, DB_TARGET_DELETE);
+
+    db_bind_name(statement, 1, work->name);
     return db_run(db, statement);
 }
 
@@ -129,6 +152,10 @@ do_work(struct disk *disk, const struct work *work, uint64_t *correlated)
         return put_row(&disk->writer, DB_PAYLOAD_PUT, work);
     case WORK_DELETE_PAYLOAD:
         return put_row(&disk->writer, DB_PAYLOAD_DELETE, work);
+    case WORK_PUT_TARGET:
+        return put_target(&disk->writer, work);
+    case WORK_DELETE_TARGET:
+        return delete_target(&disk->writer, work);
     case WORK_KEY:
         return put_row(&disk->writer, DB_KEY_PUT, work);
     case WORK_LATE:

@@ -196,6 +196,18 @@ db_bind_text(sqlite3_stmt *statement, int index, const char *string)
     redial_assert(code == SQLITE_OK);
 }
 
+void
+db_bind_name(sqlite3_stmt *statement, int index, struct text name)
+{
+    if (statement == NULL) {
+        return; /* could not be prepared: db_step() says so */
+    }
+    int code = sqlite3_bind_text(statement, index, name.at, (int)name.len,
+                                 SQLITE_STATIC);
+
+    redial_assert(code == SQLITE_OK);
+}
+
 enum store_status
 db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row)
 {

@@ -65,6 +65,10 @@ db_bind_id(sqlite3_stmt *statement, int index, const struct job_id *id);
 void
 db_bind_text(sqlite3_stmt *statement, int index, const char *string);
 
+/* The same of a text that need not be terminated, and is not copied either. */
+void
+db_bind_name(sqlite3_stmt *statement, int index, struct text name);
+
 /* One step. *ret_row: there is a row; without one the statement is reset. */
 enum store_status
 db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row);

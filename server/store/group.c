@@ -147,6 +147,28 @@ store_group_delete_job(struct store_group *group, struct job_id id)
 }
 
 bool
+store_group_put_target(struct store_group *group, struct text name,
+                       uint64_t seq, const uint8_t *row, size_t len)
+{
+    redial_assert(name.len > 0);
+    group->work_count++;
+    return group_add_work(group, &(struct work){.kind = WORK_PUT_TARGET,
+                                                .name = name,
+                                                .seq = seq,
+                                                .bytes = row,
+                                                .len = len});
+}
+
+bool
+store_group_delete_target(struct store_group *group, struct text name)
+{
+    redial_assert(name.len > 0);
+    group->work_count++;
+    return group_add_work(
+        group, &(struct work){.kind = WORK_DELETE_TARGET, .name = name});
+}
+
+bool
 store_group_put_payload(struct store_group *group, struct job_id id,
                         const void *bytes, size_t len)
 {

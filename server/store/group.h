@@ -64,6 +64,8 @@ enum work_kind {
     WORK_DELETE_JOB,
     WORK_PUT_PAYLOAD,
     WORK_DELETE_PAYLOAD,
+    WORK_PUT_TARGET,
+    WORK_DELETE_TARGET,
     WORK_KEY,      /* bytes: key hash, content hash */
     WORK_FINAL,    /* bytes: correlation id, none: the job's own */
     WORK_LATE,     /* a record after the final one */
@@ -74,6 +76,7 @@ struct work {
     enum work_kind kind;
     enum event_type type; /* WORK_FINAL */
     struct job_id job;
+    struct text name; /* WORK_PUT_TARGET, WORK_DELETE_TARGET */
     uint64_t seq;
     const uint8_t *bytes;
     size_t len;

@@ -233,6 +233,8 @@ do_work(struct memory *memory, const struct work *work)
     switch (work->kind) {
     case WORK_PUT_JOB:
     case WORK_DELETE_JOB:
+    case WORK_PUT_TARGET:
+    case WORK_DELETE_TARGET:
         return true; /* rows are for recovery */
     case WORK_PUT_PAYLOAD:
         return memory_put_payload(memory, &work->job, work->bytes, work->len,

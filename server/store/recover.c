@@ -4,6 +4,39 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- Targets ----------------------------------------------------------- */
+
+static enum store_status
+give_targets(struct db *db, const struct store_recovery *callbacks, void *ctx)
+{
+    bool row = false;
+
+    if (callbacks->target == NULL) {
+        return STORE_OK;
+    }
+    sqlite3_stmt *targets = db_statement(db, DB_TARGETS_ALL);
+    enum store_status status = db_step(db, targets, &row);
+
+    while (status == STORE_OK && row) {
+        size_t name_len;
+        size_t len;
+        const uint8_t *name = db_column_blob(targets, 0, &name_len);
+        const uint8_t *bytes = db_column_blob(targets, 1, &len);
+
+        if (!callbacks->target(
+                ctx, (struct text){(const char *)name, (uint32_t)name_len},
+                bytes, len)) {
+            (void)snprintf(db->detail, sizeof(db->detail),
+                           "a row of the target table was refused");
+            status = STORE_CALLBACK;
+        } else {
+            status = db_step(db, targets, &row);
+        }
+    }
+    (void)sqlite3_reset(targets);
+    return status;
+}
+
 /* ---- Jobs and keys, side by side in order of job id -------------------- */
 
 struct merge {
@@ -240,6 +273,9 @@ disk_recover(struct store *store, const struct store_recovery *callbacks,
 
     if (recovered.first_seq == 0) {
         recovered.first_seq = recovered.next_seq;
+    }
+    if (status == STORE_OK) {
+        status = give_targets(&disk->writer, callbacks, ctx);
     }
     if (status == STORE_OK) {
         status = merge_tables(disk, callbacks, ctx);

@@ -9,6 +9,7 @@
  * - log.finals, .correlated and .total count from the beginning of time, so
  *   that differences of two rows say how much lies between them.
  * - WITHOUT ROWID where the key is the job: one tree instead of two.
+ * - targets: as jobs; a few dozen rows, written over and over.
  * - failed: final records that outlive their group, oldest first; its number
  *   and total count like those of the log.
  */
@@ -78,6 +79,11 @@ static const char *const migrations[SCHEMA_VERSION] = {
     " ('created_ms', CAST(unixepoch('now') AS INTEGER) * 1000),"
     " ('watermark', 0), ('forgotten', 0), ('forgotten_finals', 0),"
     " ('forgotten_correlated', 0);",
+
+    "CREATE TABLE targets("
+    " name TEXT PRIMARY KEY,"
+    " seq INTEGER NOT NULL,"
+    " row BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 static enum store_status

@@ -7,13 +7,14 @@
  * store of the version before.
  *
  *   1  the first one
+ *   2  targets: what guards their retries outlives the log and a restart
  */
 #ifndef REDIAL_SERVER_STORE_SCHEMA_H
 #define REDIAL_SERVER_STORE_SCHEMA_H
 
 #include "server/store/db.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 /*
  * Sets the connection up for writing, creates or migrates the tables, all steps

@@ -23,6 +23,9 @@
  * records above W of jobs that it has neither a row nor a JOB_ACCEPTED for:
  * their rows are gone because they are finished, and the caller skips them.
  *
+ * The same holds for the rows of targets, which records change as well: a row
+ * reflects its target up to the seq given with it, and W waits for it.
+ *
  * What the store indexes by itself, in the same transaction as the records:
  * final records (by job id, and by correlation id where that differs from the
  * job id) and keys (on JOB_ACCEPTED with a key hash). JOB_REQUEUED takes a job
@@ -129,14 +132,16 @@ struct store_key {
 
 /*
  * Bytes and texts are valid during the call only. A callback that returns false
- * stops recovery with STORE_CALLBACK. Order: jobs and keys, by job id; then all
- * records above the watermark, by seq.
+ * stops recovery with STORE_CALLBACK. Order: targets, by name; jobs and keys,
+ * by job id; then all records above the watermark, by seq.
  */
 struct store_recovery {
     bool (*job)(void *ctx, struct job_id id, const uint8_t *row, size_t len);
     /* Of a job without a row whose JOB_ACCEPTED is at or below W: finished. */
     bool (*key)(void *ctx, const struct store_key *key);
     bool (*record)(void *ctx, const struct record *record);
+    /* NULL: not wanted. */
+    bool (*target)(void *ctx, struct text name, const uint8_t *row, size_t len);
 };
 
 struct store_recovered {
@@ -216,6 +221,14 @@ store_group_put_job(struct store_group *group, struct job_id id, uint64_t seq,
 
 bool
 store_group_delete_job(struct store_group *group, struct job_id id);
+
+/* The same for a target; its name is not empty. */
+bool
+store_group_put_target(struct store_group *group, struct text name,
+                       uint64_t seq, const uint8_t *row, size_t len);
+
+bool
+store_group_delete_target(struct store_group *group, struct text name);
 
 bool
 store_group_put_payload(struct store_group *group, struct job_id id,

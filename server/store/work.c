@@ -10,7 +10,7 @@ enum {
     MARK_KEYED_SHIFT = 31,
     MARK_INDEX_MAX = (1 << MARK_TYPE_SHIFT) - 1,
     MARK_TYPE_MAX = 127,
-    WORK_HEAD_BYTES = 1 + 1 + 16 + 8 + 4,
+    WORK_HEAD_BYTES = 1 + 1 + 16 + 8 + 4 + 4,
 };
 
 bool
@@ -65,7 +65,8 @@ add_mark(struct store_group *group, const struct record *record)
 bool
 group_add_work(struct store_group *group, const struct work *work)
 {
-    uint8_t *at = bytes_reserve(&group->work, WORK_HEAD_BYTES + work->len);
+    size_t size = WORK_HEAD_BYTES + work->name.len + work->len;
+    uint8_t *at = bytes_reserve(&group->work, size);
 
     if (at == NULL) {
         return false;
@@ -74,11 +75,16 @@ group_add_work(struct store_group *group, const struct work *work)
     at[1] = (uint8_t)work->type;
     memcpy(at + 2, work->job.bytes, sizeof(work->job.bytes));
     store_le64(at + 18, work->seq);
-    store_le32(at + 26, (uint32_t)work->len);
-    if (work->len > 0) {
-        memcpy(at + WORK_HEAD_BYTES, work->bytes, work->len);
+    store_le32(at + 26, work->name.len);
+    store_le32(at + 30, (uint32_t)work->len);
+    at += WORK_HEAD_BYTES;
+    if (work->name.len > 0) {
+        memcpy(at, work->name.at, work->name.len);
     }
-    bytes_commit(&group->work, WORK_HEAD_BYTES + work->len);
+    if (work->len > 0) {
+        memcpy(at + work->name.len, work->bytes, work->len);
+    }
+    bytes_commit(&group->work, size);
     return true;
 }
 
@@ -95,9 +101,11 @@ group_next_work(const struct store_group *group, size_t *cursor,
     ret->type = (enum event_type)at[1];
     memcpy(ret->job.bytes, at + 2, sizeof(ret->job.bytes));
     ret->seq = load_le64(at + 18);
-    ret->len = load_le32(at + 26);
-    ret->bytes = at + WORK_HEAD_BYTES;
-    *cursor += WORK_HEAD_BYTES + ret->len;
+    ret->name.len = load_le32(at + 26);
+    ret->name.at = (const char *)at + WORK_HEAD_BYTES;
+    ret->len = load_le32(at + 30);
+    ret->bytes = at + WORK_HEAD_BYTES + ret->name.len;
+    *cursor += WORK_HEAD_BYTES + ret->name.len + ret->len;
     return true;
 }
 

@@ -15,7 +15,8 @@
  *
  * Projecting step p puts the row and payload of job p, deletes those of job
  * p - LAG, and moves the watermark to 3p + 3. So at watermark 3p + 3 there are
- * rows for exactly the jobs p - LAG + 1 to p.
+ * rows for exactly the jobs p - LAG + 1 to p. It also puts the row of target
+ * p % TARGETS, and every seventh deletes that of the next but one.
  */
 #include "server/base/rng.h"
 #include "server/store/store.h"
@@ -39,6 +40,7 @@
 
 enum {
     LAG = 20,
+    TARGETS = 5,
     BEHIND = 5, /* steps that projecting is behind */
     PAYLOAD_BYTES = 3000,
     TRIM_EVERY = 40, /* steps */
@@ -109,6 +111,30 @@ record_of(uint64_t seq)
     return record;
 }
 
+static struct text
+target_of(uint64_t p)
+{
+    static const char *const names[TARGETS] = {"a", "b", "c", "d", "e"};
+
+    return (struct text){names[p % TARGETS], 1};
+}
+
+/* The last step that put the row of a target; false: it has none. */
+static bool
+target_at(uint64_t projected, uint64_t target, uint64_t *ret_step)
+{
+    for (uint64_t p = projected; p-- > 0;) {
+        if (p % 7 == 0 && (p + 2) % TARGETS == target) {
+            return false;
+        }
+        if (p % TARGETS == target) {
+            *ret_step = p;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- The child --------------------------------------------------------- */
 
 struct child {
@@ -145,7 +171,18 @@ take_record(void *ctx, const struct record *record)
     return true;
 }
 
-static const struct store_recovery take_all = {take_job, take_key, take_record};
+static bool
+take_target(void *ctx, struct text name, const uint8_t *row, size_t len)
+{
+    (void)ctx;
+    (void)name;
+    (void)row;
+    (void)len;
+    return true;
+}
+
+static const struct store_recovery take_all = {take_job, take_key, take_record,
+                                               take_target};
 
 static void
 on_wake(void *ctx)
@@ -181,6 +218,11 @@ project_step(struct store_group *group, uint64_t p)
         if (ok && end_of(p - LAG) != EVENT_JOB_FAILED) {
             ok = store_group_delete_payload(group, job_of(p - LAG));
         }
+    }
+    ok = ok && store_group_put_target(group, target_of(p), 3 * p + 3, row,
+                                      sizeof(row));
+    if (ok && p % 7 == 0) {
+        ok = store_group_delete_target(group, target_of(p + 2));
     }
     store_group_set_watermark(group, 3 * p + 3);
     return ok;
@@ -285,7 +327,8 @@ run_child(const struct world *world, const char *fault, int ack_fd)
 struct checker {
     uint64_t rows;
     uint64_t first_row;
-    uint64_t next_replayed; /* 0: none seen yet */
+    uint64_t targets[TARGETS]; /* step of its row, + 1; 0: none */
+    uint64_t next_replayed;    /* 0: none seen yet */
 };
 
 static bool
@@ -335,8 +378,36 @@ check_replayed(void *ctx, const struct record *record)
     return true;
 }
 
+static bool
+check_target(void *ctx, struct text name, const uint8_t *row, size_t len)
+{
+    struct checker *checker = ctx;
+    uint64_t p;
+
+    assert_int_equal(name.len, 1);
+    assert_in_range(name.at[0], 'a', 'a' + TARGETS - 1);
+    assert_int_equal(len, sizeof(p));
+    memcpy(&p, row, sizeof(p));
+    checker->targets[name.at[0] - 'a'] = p + 1;
+    return true;
+}
+
+static void
+check_targets(const struct checker *checker, uint64_t projected)
+{
+    for (uint64_t i = 0; i < TARGETS; i++) {
+        uint64_t step = 0;
+
+        if (target_at(projected, i, &step)) {
+            assert_int_equal(checker->targets[i], step + 1);
+        } else {
+            assert_int_equal(checker->targets[i], 0);
+        }
+    }
+}
+
 static const struct store_recovery check_all = {check_job, take_key,
-                                                check_replayed};
+                                                check_replayed, check_target};
 
 static struct store_answer *
 ask(struct store *store, struct store_request request)
@@ -436,6 +507,7 @@ check_store(struct world *world)
 
     assert_int_equal(checker.rows, projected < LAG ? projected : LAG);
     assert_int_equal(checker.first_row, projected < LAG ? 0 : projected - LAG);
+    check_targets(&checker, projected);
     check_log(store, &recovered);
     /* The newest finished jobs and the oldest live ones. */
     for (uint64_t t = steps < LAG + 10 ? 0 : steps - LAG - 10; t < steps; t++) {

@@ -113,8 +113,8 @@ take_record(void *ctx, const struct record *record)
 static void
 open_store(struct room *room)
 {
-    static const struct store_recovery take_all = {take_job, take_key,
-                                                   take_record};
+    static const struct store_recovery take_all = {
+        .job = take_job, .key = take_key, .record = take_record};
     struct store_options options = {.dir = room->store_dir,
                                     .reserve_bytes = RESERVE_BYTES,
                                     .free_bytes_min = 1024 * 1024,

@@ -23,7 +23,11 @@ struct seen {
     uint64_t seqs[SEEN_MAX];
     char attached[SEEN_MAX][16];
     size_t record_count;
+    char targets[SEEN_MAX][16];
+    char target_rows[SEEN_MAX][16];
+    size_t target_count;
     bool refuse_jobs;
+    bool refuse_targets;
     bool refuse_records;
 };
 
@@ -66,7 +70,24 @@ see_record(void *ctx, const struct record *record)
     return !seen->refuse_records;
 }
 
+static bool
+see_target(void *ctx, struct text name, const uint8_t *row, size_t len)
+{
+    struct seen *seen = ctx;
+
+    assert_int_equal(seen->record_count, 0); /* they come first */
+    if (seen->target_count < SEEN_MAX) {
+        (void)snprintf(seen->targets[seen->target_count], 16, "%.*s",
+                       (int)name.len, name.at);
+        (void)snprintf(seen->target_rows[seen->target_count], 16, "%.*s",
+                       (int)len, (const char *)row);
+        seen->target_count++;
+    }
+    return !seen->refuse_targets;
+}
+
 static const struct store_recovery see = {
+    .target = see_target,
     .job = see_job,
     .key = see_key,
     .record = see_record,
@@ -177,6 +198,43 @@ rows_and_the_records_above_the_watermark_come_back(void **state)
 }
 
 static void
+put_target(struct store_group *group, const char *name, const char *row)
+{
+    assert_true(store_group_put_target(
+        group, (struct text){name, (uint32_t)strlen(name)}, 1,
+        (const uint8_t *)row, strlen(row)));
+}
+
+static void
+rows_of_targets_come_back_in_order_of_their_names(void **state)
+{
+    struct fixture *fixture = *state;
+    struct seen seen;
+    struct store_group *group = begin(fixture);
+
+    (void)add_other(fixture, group);
+    put_target(group, "tts", "one");
+    put_target(group, "gone", "two");
+    put_target(group, "image.ImageGen", "three");
+    assert_int_equal(store_group_work(group), 3);
+    assert_int_equal(commit(fixture, group), STORE_OK);
+    group = begin(fixture);
+    put_target(group, "tts", "changed");
+    assert_true(store_group_delete_target(group, (struct text){"gone", 4}));
+    assert_true(store_group_delete_target(group, (struct text){"never", 5}));
+    assert_int_equal(commit(fixture, group), STORE_OK);
+
+    fixture_close(fixture);
+    assert_int_equal(recover(fixture, &seen), STORE_OK);
+    assert_int_equal(seen.target_count, 2);
+    assert_string_equal(seen.targets[0], "image.ImageGen");
+    assert_string_equal(seen.target_rows[0], "three");
+    assert_string_equal(seen.targets[1], "tts");
+    assert_string_equal(seen.target_rows[1], "changed");
+    assert_int_equal(seen.record_count, 1);
+}
+
+static void
 nothing_comes_back_below_a_watermark_at_the_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -264,6 +322,20 @@ a_caller_may_refuse_what_is_recovered(void **state)
     seen.refuse_jobs = true;
     assert_int_equal(fixture_try_open(fixture, &see, &seen), STORE_CALLBACK);
     assert_non_null(strstr(store_detail(fixture->store), "job table"));
+}
+
+static void
+a_caller_may_refuse_a_target(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_group *group = begin(fixture);
+    struct seen seen = {.refuse_targets = true};
+
+    put_target(group, "tts", "row");
+    assert_int_equal(commit(fixture, group), STORE_OK);
+    fixture_close(fixture);
+    assert_int_equal(fixture_try_open(fixture, &see, &seen), STORE_CALLBACK);
+    assert_non_null(strstr(store_detail(fixture->store), "target table"));
 }
 
 /* ---- Damage ------------------------------------------------------------ */
@@ -538,10 +610,12 @@ main(void)
         CLOSED(a_new_store_is_empty),
         OPENED(all_records_come_back_without_a_projection),
         OPENED(rows_and_the_records_above_the_watermark_come_back),
+        OPENED(rows_of_targets_come_back_in_order_of_their_names),
         OPENED(nothing_comes_back_below_a_watermark_at_the_end),
         OPENED(keys_come_back_for_jobs_without_rows),
         OPENED(retention_goes_on_after_a_restart),
         OPENED(a_caller_may_refuse_what_is_recovered),
+        OPENED(a_caller_may_refuse_a_target),
         OPENED(a_flipped_byte_names_its_group),
         OPENED(a_torn_group_is_found),
         OPENED(a_flipped_mark_is_found),

@@ -11,6 +11,7 @@
 /* What recovery gave, counted. */
 struct seen {
     size_t job_count;
+    size_t target_count;
     size_t record_count;
 };
 
@@ -36,6 +37,18 @@ see_record(void *ctx, const struct record *record)
     return true;
 }
 
+static bool
+see_target(void *ctx, struct text name, const uint8_t *row, size_t len)
+{
+    struct seen *seen = ctx;
+
+    (void)name;
+    (void)row;
+    (void)len;
+    seen->target_count++;
+    return true;
+}
+
 static enum store_status
 recover(struct fixture *fixture, struct seen *seen)
 {
@@ -43,6 +56,7 @@ recover(struct fixture *fixture, struct seen *seen)
 
     see.job = see_job;
     see.record = see_record;
+    see.target = see_target;
     *seen = (struct seen){0};
     return fixture_try_open(fixture, &see, seen);
 }
@@ -71,6 +85,9 @@ assert_bears(struct fixture *fixture, const char *fault)
     (void)add(fixture, group, &job, EVENT_JOB_ACCEPTED, "payload");
     assert_true(store_group_put_job(group, job.id, job.last_seq,
                                     (const uint8_t *)"row", 3));
+    assert_true(store_group_put_target(group, (struct text){"tts", 3},
+                                       job.last_seq, (const uint8_t *)"row",
+                                       3));
     (void)add(fixture, group, &job, EVENT_JOB_SUCCEEDED, "result");
     assert_int_equal(commit(fixture, group), STORE_OK);
     store_stats(fixture->store, &stats);
@@ -82,6 +99,7 @@ assert_bears(struct fixture *fixture, const char *fault)
     assert_int_equal(recover(fixture, &seen), STORE_OK);
     assert_int_equal(seen.record_count, 4);
     assert_int_equal(seen.job_count, 1);
+    assert_int_equal(seen.target_count, 1);
 }
 
 static void

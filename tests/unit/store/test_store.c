@@ -726,6 +726,27 @@ the_log_shrinks_to_its_bytes(void **state)
     assert_in_range(stats.first_seq, 70, 90);
 }
 
+static void
+rows_are_taken_whether_they_are_kept_or_not(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job job = fixture_job(fixture);
+    struct store_group *group = begin(fixture);
+    const uint8_t row[] = {1, 2, 3};
+
+    (void)add(fixture, group, &job, EVENT_JOB_ACCEPTED, "payload");
+    assert_true(
+        store_group_put_job(group, job.id, job.last_seq, row, sizeof(row)));
+    assert_true(store_group_put_target(group, (struct text){"tts", 3},
+                                       job.last_seq, row, sizeof(row)));
+    assert_true(store_group_delete_target(group, (struct text){"tts", 3}));
+    assert_int_equal(store_group_work(group), 3);
+    assert_int_equal(commit(fixture, group), STORE_OK);
+    /* What stands behind them in the group is done as well. */
+    job = finish_one(fixture, EVENT_JOB_SUCCEEDED);
+    assert_int_equal(lookup(fixture, &job, NULL), STORE_OK);
+}
+
 #define BOTH(test)                                             \
     {#test "_on_disk", test, setup_disk, teardown, NULL},      \
     {                                                          \
@@ -738,6 +759,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         BOTH(records_come_back_as_they_were_added),
         BOTH(a_group_outlives_the_store),
+        BOTH(rows_are_taken_whether_they_are_kept_or_not),
         BOTH(groups_are_finished_in_the_order_of_their_commits),
         BOTH(a_range_gives_whole_groups_up_to_its_limits),
         BOTH(a_timeline_has_all_records_of_one_job_in_order),
