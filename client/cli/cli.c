@@ -168,6 +168,13 @@ fail_json(struct cli *cli)
     write_json(cli->err, &status.base);
 }
 
+/* Before there is a gateway to refuse anything, it is the command line. */
+static enum exit_code
+exit_of_error(const struct cli *cli)
+{
+    return cli->is_misused ? EXIT_USAGE : exit_of_status(cli->error.status);
+}
+
 enum exit_code
 cli_fail(struct cli *cli)
 {
@@ -181,7 +188,7 @@ cli_fail(struct cli *cli)
 
     if (args_has(cli->args, OPTION_JSON)) {
         fail_json(cli);
-        return exit_of_status(cli->error.status);
+        return exit_of_error(cli);
     }
     text_addf(&cli->note, "redial %s: ", hint.verb);
     text_paint(&cli->note, PAINT_RED, redial_status_name(cli->error.status));
@@ -199,7 +206,7 @@ cli_fail(struct cli *cli)
     text_add(&cli->note, "\n");
     hint_add(&cli->note, &hint);
     cli_say(cli);
-    return exit_of_status(cli->error.status);
+    return exit_of_error(cli);
 }
 
 enum exit_code
@@ -312,6 +319,7 @@ connect_client(struct cli *cli)
     enum redial_status status = read_token(cli, token, sizeof(token));
 
     if (status != REDIAL_OK) {
+        cli->is_misused = true;
         return status;
     }
     options.connection.token = token[0] != '\0' ? token : NULL;
@@ -320,6 +328,7 @@ connect_client(struct cli *cli)
                          "there is no gateway: its socket does not exist");
     }
     status = redial_client_open(&options, &cli->client, &cli->error);
+    cli->is_misused = status == REDIAL_INVALID_ARGUMENT;
     if (status == REDIAL_OK && !cli->has_timeout) {
         status = knock(cli);
     }

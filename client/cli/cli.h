@@ -53,6 +53,7 @@ struct cli {
     bool has_timeout;
     struct redial_deadline deadline; /* of everything, or never */
     struct redial_error error;       /* of the last call that failed */
+    bool is_misused;                 /* that was the command line's fault */
     const char *job_id;              /* of a job that may exist, or NULL */
     struct text line;                /* to standard output, colours set */
     struct text note;                /* to standard error, colours set */

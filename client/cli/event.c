@@ -3,6 +3,7 @@
 
 #include "client/cli/line.h"
 #include "client/cli/units.h"
+#include "client/cli/why.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -28,6 +29,7 @@ event_paint(const char *type)
         {".cancelled", PAINT_RED},   {".started", PAINT_CYAN},
         {".planned", PAINT_YELLOW},  {".parked", PAINT_YELLOW},
         {".opened", PAINT_RED},      {".gap", PAINT_RED},
+        {".exhausted", PAINT_RED},   {".recovered", PAINT_GREEN},
     };
     size_t len = strlen(type);
 
@@ -67,6 +69,45 @@ add_word(struct text *text, const char *before, const char *word)
     }
 }
 
+/* What the worker said beside the failure. */
+static void
+add_event_wish(struct text *text, const Redial__V1__Event *event)
+{
+    if (event->has_pushback_ms) {
+        text_add(text, "  ");
+        why_add_pushback(text, event->pushback_ms, event->for_target);
+    }
+    if (event->overloaded) {
+        text_add(text, "  overloaded");
+    }
+}
+
+/* A target's throttle or budget, and what that means for retries. */
+static bool
+add_event_budget(struct text *text, const Redial__V1__Event *event)
+{
+    const char *type = event->type != NULL ? event->type : "";
+    bool is_over = strcmp(type, "budget.exhausted") == 0;
+    const Redial__V1__Decision *left = event->decision;
+
+    if (!is_over && strcmp(type, "budget.recovered") != 0) {
+        return false;
+    }
+    text_add(text, is_over ? "  no retries for now" : "  retries go on");
+    if (left != NULL && left->has_tokens_milli) {
+        text_add(text, ": ");
+        why_add_tokens(text, left->tokens_milli, left->tokens_max_milli);
+    }
+    if (left != NULL && left->has_budget_milli) {
+        text_add(text, left->has_tokens_milli ? "; budget " : ": budget ");
+        units_add_milli(text, left->budget_milli);
+        text_add(text, " retries left");
+    }
+    add_word(text, "  ", event->reason);
+    add_word(text, "  ", event->text);
+    return true;
+}
+
 static void
 add_event_ending(struct text *text, const Redial__V1__Event *event)
 {
@@ -79,6 +120,7 @@ add_event_ending(struct text *text, const Redial__V1__Event *event)
         add_word(text, "  ", event->reason);
         add_word(text, "  ", event->text);
     }
+    add_event_wish(text, event);
     if (event->decision != NULL && is_given(event->decision->rule) &&
         strcmp(event->decision->rule, "SUCCEEDED") != 0) {
         text_add(text, "  ");
@@ -122,6 +164,10 @@ add_event_names(struct text *text, const Redial__V1__Event *event)
         text_add(text, "  ");
         line_add_method(text, event->service, event->method);
     }
+    if (!is_given(event->job_id)) {
+        add_word(text, is_given(event->service) ? "  of " : "  ",
+                 event->target);
+    }
 }
 
 /* What happened, behind the names. */
@@ -135,7 +181,10 @@ add_event_deed(struct text *text, const Redial__V1__Event *event)
         text_add(text, event->has_attempt ? " on " : "  ");
         line_add_worker(text, event->worker);
     }
-    add_event_ending(text, event);
+    text_add(text, event->hedge ? ", a hedge beside others" : NULL);
+    if (!add_event_budget(text, event)) {
+        add_event_ending(text, event);
+    }
     if (event->gap != NULL) {
         text_add(text, "  ");
         event_add_gap(text, event->gap);

@@ -19,9 +19,12 @@ static const struct rule_row rules[] = {
 #include "client/cli/rule.def"
 };
 
-static const char *
-find_sentence(const char *rule)
+const char *
+line_rule_sentence(const char *rule)
 {
+    if (rule == NULL) {
+        return NULL;
+    }
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         if (strcmp(rules[i].name, rule) == 0) {
             return rules[i].sentence;
@@ -152,7 +155,11 @@ add_source(struct text *text, const Redial__V1__Decision *decision)
         return;
     }
     text_add(text, " (");
-    text_add_foreign(text, decision->delay_source, SOURCE_COLUMNS);
+    if (strcmp(decision->delay_source, "target_pushback") == 0) {
+        text_add(text, "pushback for the whole target");
+    } else {
+        text_add_foreign(text, decision->delay_source, SOURCE_COLUMNS);
+    }
     if (decision->has_backoff_ms) {
         text_add(text, " ");
         units_add_duration(text, decision->backoff_ms);
@@ -167,19 +174,29 @@ add_source(struct text *text, const Redial__V1__Decision *decision)
     text_add(text, ")");
 }
 
+/* What comes after a delay. */
+static const char *
+delayed_words(const char *rule)
+{
+    if (strcmp(rule, "SCHEDULED") == 0) {
+        return "starts in ";
+    }
+    return strcmp(rule, "HEDGE_PLANNED") == 0 ? "another beside it in "
+                                              : "retry in ";
+}
+
 void
 line_add_decision(struct text *text, const Redial__V1__Decision *decision,
                   int64_t now_ms)
 {
     const char *rule = decision->rule != NULL ? decision->rule : "";
-    const char *sentence = find_sentence(rule);
+    const char *sentence = line_rule_sentence(rule);
 
     if (strcmp(rule, "SUCCEEDED") == 0) {
         return;
     }
     if (decision->has_delay_ms && decision->delay_source != NULL) {
-        text_add(text,
-                 strcmp(rule, "SCHEDULED") == 0 ? "starts in " : "retry in ");
+        text_add(text, delayed_words(rule));
         if (now_ms != 0 && decision->has_until_wall_ms) {
             units_add_between(text, now_ms, decision->until_wall_ms);
         } else {
@@ -195,90 +212,6 @@ line_add_decision(struct text *text, const Redial__V1__Decision *decision,
     text_add_foreign(text, rule, SOURCE_COLUMNS);
     if (sentence != NULL) {
         text_addf(text, ": %s", sentence);
-    }
-}
-
-/* ---- Why ---------------------------------------------------------------- */
-
-static void
-add_why_delay(struct text *text, const Redial__V1__Decision *decision,
-              size_t indent)
-{
-    text_add_spaces(text, indent);
-    text_addf(text, "delay %" PRIu64 " ms", decision->delay_ms);
-    if (is_given(decision->delay_source)) {
-        text_add(text, " from ");
-        text_add_foreign(text, decision->delay_source, SOURCE_COLUMNS);
-    }
-    if (decision->has_backoff_ms) {
-        text_addf(text, " %" PRIu64 " ms", decision->backoff_ms);
-    }
-    if (decision->has_jitter_permille) {
-        text_addf(text, " × %u.%03u",
-                  (unsigned)(decision->jitter_permille / 1000),
-                  (unsigned)(decision->jitter_permille % 1000));
-    }
-    if (is_given(decision->clamp)) {
-        text_add(text, ", limited by ");
-        text_add_foreign(text, decision->clamp, SOURCE_COLUMNS);
-    }
-    if (decision->has_until_wall_ms) {
-        text_add(text, "; until ");
-        units_add_wall(text, decision->until_wall_ms);
-    }
-    text_add(text, "\n");
-}
-
-/* A number of thousandths, "-8.5". */
-static void
-add_milli(struct text *text, int64_t milli)
-{
-    uint64_t size = milli < 0 ? -(uint64_t)milli : (uint64_t)milli;
-
-    text_addf(text, "%s%" PRIu64, milli < 0 ? "-" : "", size / 1000);
-    if (size % 1000 != 0) {
-        text_addf(text, ".%03" PRIu64, size % 1000);
-        while (text->len > 0 && text->at[text->len - 1] == '0') {
-            text->at[--text->len] = '\0';
-        }
-    }
-}
-
-static void
-add_why_counts(struct text *text, const Redial__V1__Decision *decision,
-               size_t indent)
-{
-    text_add_spaces(text, indent);
-    text_addf(text, "attempts: %u charged, %u free, %u left",
-              (unsigned)decision->attempts_charged,
-              (unsigned)decision->attempts_free,
-              (unsigned)decision->attempts_left);
-    if (decision->has_tokens_milli) {
-        text_add(text, "; tokens left ");
-        add_milli(text, decision->tokens_milli);
-    }
-    if (decision->has_policy_version) {
-        text_addf(text, "; policy %u", (unsigned)decision->policy_version);
-    }
-    text_add(text, "\n");
-}
-
-void
-line_add_why(struct text *text, const Redial__V1__Decision *decision,
-             size_t indent)
-{
-    const char *rule = is_given(decision->rule) ? decision->rule : "no rule";
-    const char *sentence = find_sentence(rule);
-
-    text_add_spaces(text, indent);
-    text_add_foreign(text, rule, SOURCE_COLUMNS);
-    text_addf(text, "%s%s\n", sentence != NULL ? ": " : "",
-              sentence != NULL ? sentence : "");
-    if (decision->has_delay_ms) {
-        add_why_delay(text, decision, indent);
-    }
-    if (decision->has_attempts_charged || decision->has_attempts_left) {
-        add_why_counts(text, decision, indent);
     }
 }
 

@@ -52,16 +52,9 @@ void
 line_add_decision(struct text *text, const Redial__V1__Decision *decision,
                   int64_t now_ms);
 
-/*
- * The rule and all its inputs, on lines of their own:
- *
- *     RETRY_PLANNED: the failure is retryable and all limits allow it
- *     delay 9200 ms from backoff 8000 ms × 1.150; until 2026-01-31T…Z
- *     attempts: 3 charged, 1 free, 2 left; tokens left 8.5; policy 1
- */
-void
-line_add_why(struct text *text, const Redial__V1__Decision *decision,
-             size_t indent);
+/* What a rule means; NULL: not known, or NULL. */
+const char *
+line_rule_sentence(const char *rule);
 
 /*
  * The state of a job, without its id:

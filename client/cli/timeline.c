@@ -4,6 +4,7 @@
 #include "client/cli/line.h"
 #include "client/cli/table.h"
 #include "client/cli/units.h"
+#include "client/cli/why.h"
 
 #include <string.h>
 
@@ -121,29 +122,84 @@ add_heads(struct drawing *drawing)
     }
 }
 
-static enum paint
-attempt_paint(const char *state)
+/* Did another attempt of the job settle it first? */
+static bool
+is_loser(const Redial__V1__Attempt *attempt)
 {
+    return attempt->decision != NULL && attempt->decision->rule != NULL &&
+           strcmp(attempt->decision->rule, "HEDGE_LOST") == 0;
+}
+
+static enum paint
+attempt_paint(const Redial__V1__Attempt *attempt, const char *state)
+{
+    if (is_loser(attempt)) {
+        return PAINT_DIM;
+    }
     if (strcmp(state, "SUCCEEDED") == 0) {
         return PAINT_GREEN;
     }
     return strcmp(state, "RUNNING") == 0 ? PAINT_CYAN : PAINT_RED;
 }
 
+/* Was `before` still running when `attempt` started? */
+static bool
+is_beside(const Redial__V1__Attempt *attempt, const Redial__V1__Attempt *before)
+{
+    return attempt->has_started_wall_ms && before->has_started_wall_ms &&
+           before->started_wall_ms <= attempt->started_wall_ms &&
+           (!before->has_ended_wall_ms ||
+            before->ended_wall_ms > attempt->started_wall_ms);
+}
+
+/* "hedge beside attempt 1, 2": the earlier ones; nothing if it ran alone. */
 static void
-add_ended(struct text *cell, const Redial__V1__Attempt *attempt,
+add_beside(struct text *text, const Redial__V1__Job *job, size_t index)
+{
+    const char *before = "hedge beside attempt ";
+
+    for (size_t i = 0; i < index; i++) {
+        if (is_beside(job->attempts[index], job->attempts[i])) {
+            text_addf(text, "%s%u", before, (unsigned)job->attempts[i]->number);
+            before = ", ";
+        }
+    }
+}
+
+/* What else there is to say of an attempt: "(hedge beside attempt 1, free)". */
+static void
+add_notes(struct text *cell, const Redial__V1__Job *job, size_t index)
+{
+    const Redial__V1__Attempt *attempt = job->attempts[index];
+    struct text notes = {.at = NULL};
+
+    add_beside(&notes, job, index);
+    if (is_loser(attempt)) {
+        text_add(&notes, notes.len > 0 ? ", lost the race" : "lost the race");
+    }
+    if (attempt->has_ended_wall_ms && attempt->has_charged &&
+        !attempt->charged) {
+        text_add(&notes, notes.len > 0 ? ", free" : "free");
+    }
+    if (notes.len > 0) {
+        text_addf(cell, " (%s)", text_string(&notes));
+    }
+    text_fini(&notes);
+}
+
+static void
+add_ended(struct text *cell, const Redial__V1__Job *job, size_t index,
           const char *state)
 {
+    const Redial__V1__Attempt *attempt = job->attempts[index];
+
     text_add_foreign(cell, state, 0);
     if (attempt->outcome != NULL &&
         attempt->outcome->code != REDIAL__V1__CODE__OK) {
         text_add(cell, " ");
         line_add_outcome(cell, attempt->outcome, LINE_TEXT_COLUMNS);
     }
-    if (attempt->has_ended_wall_ms && attempt->has_charged &&
-        !attempt->charged) {
-        text_add(cell, " (free)");
-    }
+    add_notes(cell, job, index);
 }
 
 static void
@@ -168,8 +224,9 @@ add_times(struct drawing *drawing, const Redial__V1__Attempt *attempt)
 }
 
 static void
-add_row(struct drawing *drawing, const Redial__V1__Attempt *attempt)
+add_row(struct drawing *drawing, size_t index)
 {
+    const Redial__V1__Attempt *attempt = drawing->job->attempts[index];
     const char *state = attempt->state != NULL ? attempt->state : "?";
     struct text cell = {.at = NULL};
 
@@ -180,13 +237,30 @@ add_row(struct drawing *drawing, const Redial__V1__Attempt *attempt)
         line_add_worker(&cell, attempt->worker);
         table_add_text(&drawing->table, &cell, PAINT_NONE);
     }
-    add_ended(&cell, attempt, state);
-    table_add_text(&drawing->table, &cell, attempt_paint(state));
+    add_ended(&cell, drawing->job, index, state);
+    table_add_text(&drawing->table, &cell, attempt_paint(attempt, state));
     if (attempt->decision != NULL) {
         line_add_decision(&cell, attempt->decision, 0);
     }
     table_add_text(&drawing->table, &cell, PAINT_NONE);
     text_fini(&cell);
+}
+
+static void
+add_why(struct text *text, const Redial__V1__Job *job, size_t index)
+{
+    const Redial__V1__Attempt *attempt = job->attempts[index];
+    struct text beside = {.at = NULL};
+    struct why why = {.decision = attempt->decision,
+                      .failure = attempt->outcome};
+
+    if (attempt->decision == NULL) {
+        return;
+    }
+    add_beside(&beside, job, index);
+    why.beside = text_string(&beside);
+    why_add(text, &why, WHY_INDENT);
+    text_fini(&beside);
 }
 
 /* The lines of a table, each attempt's with its reasons below. */
@@ -199,14 +273,11 @@ add_with_why(struct text *text, const char *lines, const Redial__V1__Job *job,
     text_addf(text, "%.*s", (int)head_len, lines);
     lines += head_len;
     for (size_t i = first; i < job->n_attempts && *lines != '\0'; i++) {
-        const Redial__V1__Decision *decision = job->attempts[i]->decision;
         size_t len = strcspn(lines, "\n") + 1;
 
         text_addf(text, "%.*s", (int)len, lines);
         lines += len;
-        if (decision != NULL) {
-            line_add_why(text, decision, WHY_INDENT);
-        }
+        add_why(text, job, i);
     }
 }
 
@@ -231,7 +302,7 @@ timeline_add_attempts(struct text *text, const Redial__V1__Job *job,
     }
     add_heads(&drawing);
     for (size_t i = first; i < job->n_attempts; i++) {
-        add_row(&drawing, job->attempts[i]);
+        add_row(&drawing, i);
     }
     if (options->why) {
         table_print(&drawing.table, INDENT, &lines);

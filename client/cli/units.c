@@ -173,6 +173,23 @@ units_add_between(struct text *text, int64_t from_ms, int64_t to_ms)
 }
 
 void
+units_add_milli(struct text *text, int64_t milli)
+{
+    uint64_t size = milli < 0 ? -(uint64_t)milli : (uint64_t)milli;
+    unsigned rest = (unsigned)(size % 1000);
+    int digits = 3;
+
+    text_addf(text, "%s%" PRIu64, milli < 0 ? "-" : "", size / 1000);
+    if (rest == 0) {
+        return;
+    }
+    for (; rest % 10 == 0; rest /= 10) {
+        digits--;
+    }
+    text_addf(text, ".%0*u", digits, rest);
+}
+
+void
 units_add_bytes(struct text *text, uint64_t bytes)
 {
     static const char *const names[] = {"KiB", "MiB", "GiB", "TiB"};

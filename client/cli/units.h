@@ -33,6 +33,10 @@ units_add_duration(struct text *text, uint64_t ms);
 void
 units_add_between(struct text *text, int64_t from_ms, int64_t to_ms);
 
+/* A number of thousandths: "7.5", "-8", "0.125". */
+void
+units_add_milli(struct text *text, int64_t milli);
+
 /* "512 B", "2.1 KiB", "3 MiB". */
 void
 units_add_bytes(struct text *text, uint64_t bytes);

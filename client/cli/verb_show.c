@@ -3,6 +3,7 @@
 #include "client/cli/line.h"
 #include "client/cli/timeline.h"
 #include "client/cli/verb.h"
+#include "client/cli/why.h"
 
 #define READY_LONG_MS 10000 /* a job that waits longer deserves a hint */
 
@@ -36,7 +37,9 @@ print_job(struct cli *cli, const Redial__V1__Job *job)
         timeline_add_attempts(&cli->line, job, now_ms, &options);
     }
     if (why && job->n_attempts == 0 && job->decision != NULL) {
-        line_add_why(&cli->line, job->decision, 2);
+        struct why of_job = {.decision = job->decision};
+
+        why_add(&cli->line, &of_job, 2);
     }
     cli_print(cli);
     if (cli->err_is_terminal) {

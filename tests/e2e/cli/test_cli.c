@@ -203,7 +203,7 @@ show_tells_every_attempt_and_why(void **state)
     says(result.out, "(backoff 20 ms ×");
     says(result.out, "RETRY_PLANNED: the failure is retryable and all limits "
                      "allow it\n");
-    says(result.out, "attempts: 1 charged, 0 free, 2 left");
+    says(result.out, "attempts  1 charged, 0 free, 2 left; policy version 1\n");
     run(0, "show %s --json", id);
     says(result.out, "\"rule\":\"RETRY_PLANNED\"");
     assert_int_equal(lines_of(result.out), 1);
@@ -353,6 +353,11 @@ health_tells_ready_from_unreachable(void **state)
     run(6, "events --timeout 100ms");
     run(6, "health --address ipc:///nowhere/admin.sock");
     says(result.err, "its socket does not exist");
+    run(2, "health --address tcp://x");
+    says(result.err, "tcp://x: ");
+    run(2, "health --address tcp://x --json");
+    says(result.err, "\"code\":\"INVALID_ARGUMENT\"");
+    run(2, "health --token-file /nowhere/token");
 }
 
 static void

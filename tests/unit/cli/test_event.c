@@ -102,6 +102,82 @@ an_event_about_no_job_is_shown_as_well(void **state)
 }
 
 static void
+what_a_worker_asks_for_is_told(void **state)
+{
+    Redial__V1__Event event = event_of("attempt.failed");
+
+    (void)state;
+    event.has_code = true;
+    event.code = REDIAL__V1__CODE__UNAVAILABLE;
+    event.has_pushback_ms = true;
+    event.pushback_ms = 5000;
+    event.for_target = true;
+    event.overloaded = true;
+    text_clear(&text);
+    event_add_brief(&text, &event);
+    assert_string_equal(text_string(&text),
+                        "    +0 ms  attempt.failed     UNAVAILABLE  asked to "
+                        "come back in 5 s, all retries of the target  "
+                        "overloaded");
+}
+
+static void
+a_hedge_is_told_from_a_retry(void **state)
+{
+    Redial__V1__Event event = event_of("attempt.started");
+
+    (void)state;
+    event.has_attempt = true;
+    event.attempt = 2;
+    event.worker = (char *)(uintptr_t) "drill";
+    event.hedge = true;
+    text_clear(&text);
+    event_add_brief(&text, &event);
+    assert_string_equal(text_string(&text),
+                        "    +0 ms  attempt.started    attempt 2 on drill, a "
+                        "hedge beside others");
+}
+
+static void
+a_budget_names_its_target_and_what_is_left(void **state)
+{
+    Redial__V1__Event event = REDIAL__V1__EVENT__INIT;
+    Redial__V1__Decision left = REDIAL__V1__DECISION__INIT;
+
+    (void)state;
+    event.type = (char *)(uintptr_t) "budget.exhausted";
+    event.wall_ms = ACCEPTED;
+    event.target = (char *)(uintptr_t) "gpu-pool";
+    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.exhausted   gpu-pool"
+                        "  no retries for now");
+    event.decision = &left;
+    left.has_tokens_milli = true;
+    left.tokens_milli = 5000;
+    left.tokens_max_milli = 10000;
+    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.exhausted   gpu-pool"
+                        "  no retries for now: 5 of 10 tokens left, retries "
+                        "while above 5");
+    event.type = (char *)(uintptr_t) "budget.recovered";
+    event.target = NULL;
+    event.service = (char *)(uintptr_t) "image.ImageGen";
+    left.has_tokens_milli = false;
+    left.has_budget_milli = true;
+    left.budget_milli = 1500;
+    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.recovered   "
+                        "image.ImageGen  retries go on: budget 1.5 retries "
+                        "left");
+}
+
+static void
+an_event_without_a_type_does_no_harm(void **state)
+{
+    Redial__V1__Event event = REDIAL__V1__EVENT__INIT;
+
+    (void)state;
+    event_reads(&event, "1970-01-01T00:00:00.000Z  ");
+}
+
+static void
 a_gap_says_what_is_missing(void **state)
 {
     Redial__V1__Gap gap = REDIAL__V1__GAP__INIT;
@@ -163,6 +239,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_one_line),
         cmocka_unit_test(an_event_about_no_job_is_shown_as_well),
+        cmocka_unit_test(what_a_worker_asks_for_is_told),
+        cmocka_unit_test(a_hedge_is_told_from_a_retry),
+        cmocka_unit_test(a_budget_names_its_target_and_what_is_left),
+        cmocka_unit_test(an_event_without_a_type_does_no_harm),
         cmocka_unit_test(a_gap_says_what_is_missing),
         cmocka_unit_test(a_brief_event_counts_from_the_acceptance),
         cmocka_unit_test(only_final_states_end_a_job),

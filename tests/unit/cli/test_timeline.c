@@ -183,7 +183,9 @@ why_stands_below_its_attempt(void **state)
     assert_non_null(first);
     assert_non_null(second);
     assert_true(first < second);
-    assert_non_null(strstr(second, "        delay 1000 ms from pushback\n"));
+    assert_non_null(strstr(second,
+                           "        delay     1000 ms = pushback of the "
+                           "worker\n"));
     assert_non_null(strstr(second, "\n  3 "));
 }
 
@@ -194,6 +196,40 @@ a_job_without_attempts_has_no_table(void **state)
     job.n_attempts = 0;
     add_attempts(0, true, false);
     assert_string_equal(text_string(&text), "");
+}
+
+static void
+hedges_say_beside_which_attempts_they_ran(void **state)
+{
+    (void)state;
+    attempts[1].started_wall_ms = ACCEPTED + 500;
+    attempts[2].started_wall_ms = ACCEPTED + 1000;
+    decisions[0].rule = unconst("HEDGE_LOST");
+    decisions[0].has_delay_ms = false;
+    attempts[0].charged = false;
+    attempts[0].state = unconst("CANCELLED");
+    attempts[0].outcome = NULL;
+    add_attempts(0, false, true);
+    assert_non_null(
+        strstr(text_string(&text), "CANCELLED (lost the race, free) "));
+    assert_non_null(strstr(text_string(&text),
+                           "UNAVAILABLE HTTP_503 (hedge beside attempt 1, "
+                           "free) "));
+    assert_non_null(
+        strstr(text_string(&text), "RUNNING (hedge beside attempt 1, 2)\n"));
+    text_clear(&text);
+    add_attempts(0, true, true);
+    assert_non_null(strstr(text_string(&text),
+                           "        hedge     hedge beside attempt 1\n"));
+}
+
+static void
+an_attempt_that_starts_as_another_ends_is_no_hedge(void **state)
+{
+    (void)state;
+    attempts[1].started_wall_ms = attempts[0].ended_wall_ms;
+    add_attempts(0, true, false);
+    assert_null(strstr(text_string(&text), "hedge"));
 }
 
 int
@@ -207,6 +243,10 @@ main(void)
         cmocka_unit_test_setup(the_last_attempts_may_be_enough, setup),
         cmocka_unit_test_setup(a_narrow_table_leaves_the_worker_out, setup),
         cmocka_unit_test_setup(why_stands_below_its_attempt, setup),
+        cmocka_unit_test_setup(hedges_say_beside_which_attempts_they_ran,
+                               setup),
+        cmocka_unit_test_setup(
+            an_attempt_that_starts_as_another_ends_is_no_hedge, setup),
         cmocka_unit_test_setup(a_job_without_attempts_has_no_table, setup),
     };
 

@@ -155,6 +155,29 @@ sizes_are_written_in_powers_of_1024(void **state)
 }
 
 static void
+milli_reads(int64_t milli, const char *expected)
+{
+    struct text text = {.at = NULL};
+
+    units_add_milli(&text, milli);
+    assert_string_equal(text_string(&text), expected);
+    text_fini(&text);
+}
+
+static void
+thousandths_are_written_as_short_as_they_are_exact(void **state)
+{
+    (void)state;
+    milli_reads(0, "0");
+    milli_reads(7500, "7.5");
+    milli_reads(-8000, "-8");
+    milli_reads(-125, "-0.125");
+    milli_reads(1001, "1.001");
+    milli_reads(90, "0.09");
+    milli_reads(INT64_MIN, "-9223372036854775.808");
+}
+
+static void
 points_in_time_are_written_in_utc(void **state)
 {
     struct text text = {.at = NULL};
@@ -181,6 +204,7 @@ main(void)
         cmocka_unit_test(durations_are_written_with_two_units_at_most),
         cmocka_unit_test(time_that_has_passed_is_no_time),
         cmocka_unit_test(sizes_are_written_in_powers_of_1024),
+        cmocka_unit_test(thousandths_are_written_as_short_as_they_are_exact),
         cmocka_unit_test(points_in_time_are_written_in_utc),
     };
 
