@@ -3,6 +3,7 @@
 #include "server/app/gateway.h"
 #include "server/app/loop.h"
 #include "server/app/start.h"
+#include "server/replay/replay.h"
 #include <redial/version.h>
 
 #include <getopt.h>
@@ -17,6 +18,7 @@ enum action {
     ACTION_RUN,
     ACTION_CHECK,
     ACTION_PRINT,
+    ACTION_SIMULATE,
     ACTION_REFERENCE,
     ACTION_SCHEMA,
     ACTION_VERSION,
@@ -26,6 +28,7 @@ enum action {
 
 struct arguments {
     enum action action;
+    bool json;
     struct config_sources sources;
     const char *sets[SETS_MAX];
 };
@@ -34,6 +37,7 @@ static const char usage[] =
     "usage: redial-gateway [--config FILE] [--conf-d FOLDER] [--set PATH=VALUE]"
     "\n                      [--ephemeral] [--no-files]\n"
     "       redial-gateway --check | --print-config | --help | --version\n"
+    "       redial-gateway --simulate-policy FILE [--json] < EVENTS\n"
     "\n"
     "The retry gateway: agents send it jobs, it hands them to workers, and it\n"
     "alone decides when to try again and when to stop.\n"
@@ -45,6 +49,10 @@ static const char usage[] =
     "  --ephemeral      keep nothing on disk: a restart forgets all jobs\n"
     "  --no-files       read no configuration file\n"
     "  --check          say all that is wrong with the configuration, and end\n"
+    "  --simulate-policy FILE\n"
+    "                   replay recorded events (see redial policy simulate)\n"
+    "                   under this configuration and print the difference\n"
+    "  --json           what is printed is for programs\n"
     "  --print-config   print the whole effective configuration, and end\n"
     "  --help-config    print every parameter with its meaning\n"
     "  --schema         print the JSON Schema of the configuration\n"
@@ -64,6 +72,8 @@ static const struct option options[] = {
     {"set", required_argument, NULL, 's'},
     {"ephemeral", no_argument, NULL, 'e'},
     {"no-files", no_argument, NULL, 'n'},
+    {"simulate-policy", required_argument, NULL, 'p'},
+    {"json", no_argument, NULL, 'j'},
     {"check", no_argument, NULL, ACTION_CHECK + 256},
     {"print-config", no_argument, NULL, ACTION_PRINT + 256},
     {"help-config", no_argument, NULL, ACTION_REFERENCE + 256},
@@ -100,6 +110,13 @@ take_option(struct arguments *arguments, int option)
         return add_set(arguments, "store.ephemeral=true");
     case 'n':
         arguments->sources.no_files = true;
+        return true;
+    case 'p':
+        arguments->action = ACTION_SIMULATE;
+        arguments->sources.file = optarg;
+        return true;
+    case 'j':
+        arguments->json = true;
         return true;
     case '?':
         return false;
@@ -187,6 +204,31 @@ print_config(const struct config *config)
     return write_out(&text, stdout);
 }
 
+static int
+simulate(const struct arguments *arguments, const struct config *config)
+{
+    struct replay_options replay = {
+        .policy = config_policy(config),
+        .policy_name = arguments->sources.file,
+        .attempts_limit = config->max_attempts_limit,
+        .json = arguments->json,
+    };
+
+    switch (replay_run(&replay, stdin, stdout, stderr)) {
+    case REPLAY_DONE:
+        return GATEWAY_EXIT_OK;
+    case REPLAY_BAD_INPUT:
+        return GATEWAY_EXIT_USAGE;
+    case REPLAY_NO_MEMORY:
+        (void)fputs("redial-gateway: out of memory\n", stderr);
+        return GATEWAY_EXIT_INTERNAL;
+    case REPLAY_NO_OUTPUT:
+        (void)fputs("redial-gateway: cannot write the report\n", stderr);
+        return GATEWAY_EXIT_INTERNAL;
+    }
+    return GATEWAY_EXIT_INTERNAL;
+}
+
 /* The actions that need a configuration. */
 static int
 act(struct arguments *arguments)
@@ -208,6 +250,8 @@ act(struct arguments *arguments)
         result = run(&gateway);
     } else if (arguments->action == ACTION_PRINT) {
         result = print_config(gateway.config);
+    } else if (arguments->action == ACTION_SIMULATE) {
+        result = simulate(arguments, gateway.config);
     }
     config_free(gateway.config);
     return result;
@@ -223,6 +267,7 @@ main(int argc, char **argv)
     case ACTION_RUN:
     case ACTION_CHECK:
     case ACTION_PRINT:
+    case ACTION_SIMULATE:
         return act(&arguments);
     case ACTION_REFERENCE:
         return print_generated(config_reference_print);

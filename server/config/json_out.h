@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing JSON with two spaces of indentation. Everything is appended to a
- * struct bytes, which remembers when something did not fit. Internal to
- * server/config.
+ * struct bytes, which remembers when something did not fit. For
+ * server/config, and for server/replay, whose report it writes as well.
  */
 #ifndef REDIAL_SERVER_CONFIG_JSON_OUT_H
 #define REDIAL_SERVER_CONFIG_JSON_OUT_H

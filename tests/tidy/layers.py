@@ -22,6 +22,8 @@ MAY_INCLUDE = {
     "server/admin": ("server/base/", "server/core/", "server/store/",
                      "server/net/", "server/events/", "server/config/",
                      "server/plugins/", "redial/"),
+    "server/replay": ("server/base/", "server/core/", "server/net/codec*",
+                      "server/config/json_out.h", "proto/") + STATUS,
     "server/app": ("server/", "proto/", "redial/"),
     "client": ("proto/", "redial/"),
     "client/cli": ("client/", "proto/", "redial/"),
