@@ -5,8 +5,9 @@
  * Sources, a later one wins: embedded defaults, the configuration file, its
  * fragments (conf.d, every *.json in the order of names), environment variables
  * REDIAL_..., "path=value" flags. Of listeners the last source that has them
- * counts; entries of plugins and methodConfig come together from all sources,
- * and naming one twice is an error.
+ * counts, as of retryThrottling and budget; entries of plugins, methodConfig,
+ * targets and tenants come together from all sources, and naming one twice is
+ * an error (of a target: saying two things of it).
  *
  * Loading is strict and reports everything at once: unknown and repeated
  * fields, values out of range, text that is not JSON. What is accepted but
@@ -149,6 +150,7 @@ struct config {
     const uint32_t *attempts_asked; /* of each policy.methods, before limits */
     uint32_t fallback_attempts_asked;
     bool fallback_given;        /* by a methodConfig with the name {} */
+    bool tenant_fallback_given; /* by a tenant without a name */
     struct config_arena *arena; /* owns all that the pointers reach */
 };
 

@@ -234,6 +234,152 @@ compare_policies(const struct config *old, const struct config *new,
     }
 }
 
+/* In a few words; "none". */
+static void
+describe_guard(const struct target_policy *target, bool throttle,
+               char text[NAME_BYTES])
+{
+    char window[VALUE_TEXT_BYTES];
+
+    if (!(throttle ? target->has_throttle : target->has_budget)) {
+        (void)snprintf(text, NAME_BYTES, "none");
+    } else if (throttle) {
+        (void)snprintf(text, NAME_BYTES, "maxTokens %u, tokenRatio %g",
+                       (unsigned)target->tokens_max_milli / 1000,
+                       (double)target->tokens_ok_milli / 1000);
+    } else {
+        value_duration_print(target->budget_window_ms, window);
+        (void)snprintf(text, NAME_BYTES, "ratio %g, minPerSecond %u, window %s",
+                       (double)target->budget_ratio_milli / 1000,
+                       (unsigned)target->budget_floor, window);
+    }
+}
+
+/* Throttle and budget of every target that has none of its own. */
+static void
+compare_guards(const struct config *old, const struct config *new,
+               struct config_report *report)
+{
+    static const struct {
+        const char *path;
+        bool throttle;
+    } guards[] = {{"retryThrottling", true}, {"budget", false}};
+
+    for (size_t i = 0; i < 2; i++) {
+        char texts[2][NAME_BYTES];
+
+        describe_guard(&old->policy.target_fallback, guards[i].throttle,
+                       texts[0]);
+        describe_guard(&new->policy.target_fallback, guards[i].throttle,
+                       texts[1]);
+        if (strcmp(texts[0], texts[1]) != 0) {
+            add(report, CONFIG_CHANGE, guards[i].path, texts[0], texts[1]);
+        }
+    }
+}
+
+/* A sorted list of rows that begin with their name. */
+struct list {
+    const char *path;
+    void (*print)(struct json_out *json, const void *row);
+    const void *rows[2]; /* old, new */
+    size_t counts[2];
+    size_t row_bytes;
+};
+
+/* NULL: not there. Not both. */
+static void
+compare_row(const struct list *list, const void *old, const void *new,
+            struct config_report *report)
+{
+    const struct text *name = old == NULL ? new : old;
+    struct sides sides;
+    char path[NAME_BYTES];
+
+    (void)snprintf(path, sizeof(path), "%s[%s]", list->path,
+                   name->len == 0 ? "*" : name->at);
+    if (old == NULL || new == NULL) {
+        add(report, CONFIG_CHANGE, path, old == NULL ? "none" : "there",
+            old == NULL ? "there" : "none");
+        return;
+    }
+    begin(&sides);
+    list->print(&(struct json_out){.out = &sides.old, .empty = true}, old);
+    list->print(&(struct json_out){.out = &sides.new, .empty = true}, new);
+    if (!are_equal(&sides)) {
+        add(report, CONFIG_CHANGE, path, "there", "there, with another text");
+    }
+    end(&sides);
+}
+
+static void
+compare_lists(const struct list *list, struct config_report *report)
+{
+    size_t at[2] = {0, 0};
+
+    while (at[0] < list->counts[0] || at[1] < list->counts[1]) {
+        const void *rows[2];
+
+        for (size_t i = 0; i < 2; i++) {
+            rows[i] = at[i] < list->counts[i] ? (const char *)list->rows[i] +
+                                                    at[i] * list->row_bytes
+                                              : NULL;
+        }
+        int order = rows[0] == NULL ? 1
+                    : rows[1] == NULL
+                        ? -1
+                        : policy_order(
+                              *(const struct text *)rows[0], (struct text){0},
+                              *(const struct text *)rows[1], (struct text){0});
+
+        compare_row(list, order <= 0 ? rows[0] : NULL,
+                    order >= 0 ? rows[1] : NULL, report);
+        at[0] += order <= 0;
+        at[1] += order >= 0;
+    }
+}
+
+static void
+print_target_row(struct json_out *json, const void *row)
+{
+    print_target(json, row);
+}
+
+static void
+print_tenant_row(struct json_out *json, const void *row)
+{
+    print_tenant(json, row);
+}
+
+static void
+compare_targets_and_tenants(const struct config *old, const struct config *new,
+                            struct config_report *report)
+{
+    const struct policy_set *a = &old->policy;
+    const struct policy_set *b = &new->policy;
+    const struct list lists[] = {
+        {"targets",
+         print_target_row,
+         {a->targets, b->targets},
+         {a->target_count, b->target_count},
+         sizeof(struct target_policy)},
+        {"tenants",
+         print_tenant_row,
+         {&a->tenant_fallback, &b->tenant_fallback},
+         {old->tenant_fallback_given, new->tenant_fallback_given},
+         sizeof(struct tenant_policy)},
+        {"tenants",
+         print_tenant_row,
+         {a->tenants, b->tenants},
+         {a->tenant_count, b->tenant_count},
+         sizeof(struct tenant_policy)},
+    };
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        compare_lists(&lists[i], report);
+    }
+}
+
 bool
 config_diff(const struct config *old, const struct config *new,
             struct config_report *report)
@@ -244,5 +390,7 @@ config_diff(const struct config *old, const struct config *new,
     compare_listeners(old, new, report);
     compare_plugins(old, new, report);
     compare_policies(old, new, report);
+    compare_guards(old, new, report);
+    compare_targets_and_tenants(old, new, report);
     return report->restarts == restarts;
 }

@@ -127,6 +127,42 @@ loader_copy(struct loader *loader, const char *text)
     };
 }
 
+struct place
+loader_place(struct loader *loader, const struct spot *spot)
+{
+    char path[SPOT_PATH_BYTES];
+
+    spot_path(spot, path);
+    return (struct place){
+        .source = spot->document->source,
+        .line = spot_line(spot),
+        .path = loader_copy(loader, path).at,
+    };
+}
+
+void
+loader_report_again(struct loader *loader, const struct place *again,
+                    const char *found, const struct place *first,
+                    const char *what)
+{
+    char allowed[2 * SPOT_PATH_BYTES];
+    char line[24] = "";
+
+    if (first->line > 0) {
+        (void)snprintf(line, sizeof(line), ", line %u", (unsigned)first->line);
+    }
+    (void)snprintf(allowed, sizeof(allowed), "%s (see %s in %s%s)", what,
+                   first->path, first->source, line);
+    report_add(loader->report, &(struct config_issue){
+                                   .severity = CONFIG_ERROR,
+                                   .source = again->source,
+                                   .line = again->line,
+                                   .path = again->path,
+                                   .found = found,
+                                   .allowed = allowed,
+                               });
+}
+
 /* Directories that the machine gives us, where the operator does not. */
 static void
 set_directories(struct loader *loader)
@@ -173,6 +209,8 @@ read_all(struct loader *loader)
     loader_read_listeners(loader);
     loader_read_plugins(loader);
     loader_read_policies(loader);
+    loader_read_targets(loader);
+    loader_read_tenants(loader);
     loader_check(loader);
 }
 
@@ -232,6 +270,7 @@ config_load(const struct config_sources *sources, struct config **ret_config,
         status = REDIAL_INVALID_ARGUMENT;
     }
     free_layers(&loader);
+    free(loader.rules.at);
     if (status != REDIAL_OK) {
         config_free(loader.config);
         return status;

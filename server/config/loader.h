@@ -31,6 +31,26 @@ struct origin {
     uint32_t line;
 };
 
+/* Where something was said that may be said once; outlives its document. */
+struct place {
+    const char *source;
+    uint32_t line; /* 0: has none */
+    const char *path;
+};
+
+/* One saying about a target: its throttle, its budget, or both. */
+struct target_rule {
+    struct target_policy policy;
+    struct place place;
+    size_t order; /* of appearance */
+};
+
+struct target_rules {
+    struct target_rule *at;
+    size_t count;
+    size_t capacity;
+};
+
 struct loader {
     const struct config_sources *sources;
     struct config_report *report;
@@ -38,6 +58,7 @@ struct loader {
     struct layer *layers;  /* in the order of the sources */
     struct layer *last;
     struct origin origins[PARAM_COUNT];
+    struct target_rules rules; /* of targets, from wherever they are said */
     bool no_memory;
     bool not_found; /* a file that was named is not there */
 };
@@ -68,6 +89,19 @@ loader_variable(const struct loader *loader, const char *name);
 struct text
 loader_copy(struct loader *loader, const char *text);
 
+/* The place of a value; its path is a copy that the configuration owns. */
+struct place
+loader_place(struct loader *loader, const struct spot *spot);
+
+/*
+ * Reports what may be said once and was said again: "<what> (<first>)", where
+ * the first place is told by path, source and line.
+ */
+void
+loader_report_again(struct loader *loader, const struct place *again,
+                    const char *found, const struct place *first,
+                    const char *what);
+
 /* Build parts of the configuration from all layers. */
 void
 loader_read_listeners(struct loader *loader);
@@ -77,6 +111,13 @@ loader_read_plugins(struct loader *loader);
 
 void
 loader_read_policies(struct loader *loader);
+
+void
+loader_read_tenants(struct loader *loader);
+
+/* After the policies, which may hold budgets of targets. */
+void
+loader_read_targets(struct loader *loader);
 
 /* Checks what lies between parameters. */
 void

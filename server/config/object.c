@@ -57,7 +57,8 @@ static bool
 is_grpc_object(enum object object)
 {
     return object == OBJECT_METHOD_CONFIG || object == OBJECT_METHOD_NAME ||
-           object == OBJECT_RETRY_POLICY;
+           object == OBJECT_RETRY_POLICY || object == OBJECT_HEDGING_POLICY ||
+           object == OBJECT_RETRY_THROTTLING;
 }
 
 /* The path that was probably meant, or NULL. */
@@ -185,7 +186,8 @@ read_member(struct config_report *report, const struct spot *spot,
         }
         return;
     }
-    if (cJSON_IsNull(spot->node) && is_grpc_object(object)) {
+    if (cJSON_IsNull(spot->node) &&
+        (is_grpc_object(object) || field == FIELD_ROOT_RETRY_THROTTLING)) {
         return;
     }
     switch (field_table[field].status) {
@@ -249,6 +251,7 @@ field_range(enum field field, char text[READ_RANGE_BYTES])
     switch (row->kind) {
     case FIELD_KIND_STRING:
     case FIELD_KIND_NAME:
+    case FIELD_KIND_TOKEN:
     case FIELD_KIND_PATH:
         (void)snprintf(
             text, READ_RANGE_BYTES, "%s of at most %" PRIu64 " bytes",
@@ -261,6 +264,9 @@ field_range(enum field field, char text[READ_RANGE_BYTES])
     case FIELD_KIND_NUMBER:
         (void)snprintf(text, READ_RANGE_BYTES, "a number greater than 0");
         return;
+    case FIELD_KIND_THOUSANDTHS:
+        read_thousandths_range(row->min, row->max, text);
+        return;
     case FIELD_KIND_BOOL:
         (void)snprintf(text, READ_RANGE_BYTES, "true or false");
         return;
@@ -271,8 +277,13 @@ field_range(enum field field, char text[READ_RANGE_BYTES])
         read_words_range(row->detail, text);
         return;
     case FIELD_KIND_CODES:
-        (void)snprintf(text, READ_RANGE_BYTES,
-                       "an array of at least one status code");
+        (void)snprintf(text, READ_RANGE_BYTES, "an array of %sstatus codes",
+                       row->min > 0 ? "one or more " : "");
+        return;
+    case FIELD_KIND_RATE:
+        read_integer_range(row->min, row->max, text);
+        (void)snprintf(text + strlen(text), READ_RANGE_BYTES - strlen(text),
+                       ", or an object");
         return;
     case FIELD_KIND_REASONS:
         (void)snprintf(text, READ_RANGE_BYTES,
@@ -340,6 +351,39 @@ field_word(struct config_report *report, const struct spot *parent,
 }
 
 bool
+field_thousandths(struct config_report *report, const struct spot *parent,
+                  const struct fields *fields, enum field field, uint32_t *ret)
+{
+    struct spot spot = field_spot(parent, fields, field);
+    uint64_t number;
+
+    if (spot.node == NULL ||
+        !read_thousandths(report, &spot, field_table[field].min,
+                          field_table[field].max, &number)) {
+        return false;
+    }
+    *ret = (uint32_t)number;
+    return true;
+}
+
+bool
+field_codes(struct config_report *report, const struct spot *parent,
+            const struct fields *fields, enum field field, uint32_t *ret)
+{
+    struct spot spot = field_spot(parent, fields, field);
+
+    if (spot.node == NULL) {
+        return false;
+    }
+    if (field_table[field].min == 0 && cJSON_IsArray(spot.node) &&
+        spot.node->child == NULL) {
+        *ret = 0;
+        return true;
+    }
+    return read_codes(report, &spot, ret);
+}
+
+bool
 field_text(struct config_report *report, const struct spot *parent,
            const struct fields *fields, enum field field, const char **ret)
 {
@@ -351,6 +395,9 @@ field_text(struct config_report *report, const struct spot *parent,
     }
     if (row->kind == FIELD_KIND_NAME) {
         return read_name(report, &spot, row->min, row->max, ret);
+    }
+    if (row->kind == FIELD_KIND_TOKEN) {
+        return read_token(report, &spot, row->min, row->max, ret);
     }
     if (row->kind == FIELD_KIND_PATH) {
         return read_path(report, &spot, row->min, row->max, ret);

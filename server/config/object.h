@@ -30,14 +30,17 @@ enum field {
 enum field_kind {
     FIELD_KIND_STRING,
     FIELD_KIND_NAME,
+    FIELD_KIND_TOKEN,
     FIELD_KIND_PATH,
     FIELD_KIND_INTEGER,
     FIELD_KIND_NUMBER,
+    FIELD_KIND_THOUSANDTHS,
     FIELD_KIND_BOOL,
     FIELD_KIND_DURATION,
     FIELD_KIND_WORD,
     FIELD_KIND_CODES,
     FIELD_KIND_REASONS,
+    FIELD_KIND_RATE,
     FIELD_KIND_OBJECT,
     FIELD_KIND_ARRAY,
     FIELD_KIND_ANY,
@@ -125,7 +128,16 @@ bool
 field_word(struct config_report *report, const struct spot *parent,
            const struct fields *fields, enum field field, uint32_t *ret);
 
-/* STRING, NAME and PATH; the text belongs to the document. */
+bool
+field_thousandths(struct config_report *report, const struct spot *parent,
+                  const struct fields *fields, enum field field, uint32_t *ret);
+
+/* CODES as a mask; an empty array is 0 where the table allows one. */
+bool
+field_codes(struct config_report *report, const struct spot *parent,
+            const struct fields *fields, enum field field, uint32_t *ret);
+
+/* STRING, NAME, TOKEN and PATH; the text belongs to the document. */
 bool
 field_text(struct config_report *report, const struct spot *parent,
            const struct fields *fields, enum field field, const char **ret);

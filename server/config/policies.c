@@ -5,9 +5,11 @@
  * are found.
  */
 #include "server/base/check.h"
+#include "server/config/hedge.h"
 #include "server/config/loader.h"
 #include "server/config/report.h"
-#include "server/config/retry.h"
+#include "server/config/targets.h"
+#include "server/config/usage.h"
 #include "server/config/value.h"
 
 #include <stdio.h>
@@ -16,11 +18,9 @@
 
 struct row {
     struct method_policy policy;
-    uint32_t asked; /* attempts, before the limit */
-    size_t order;   /* of appearance */
-    const char *source;
-    uint32_t line;
-    const char *path; /* of the name */
+    uint32_t asked;     /* attempts, before the limit */
+    size_t order;       /* of appearance */
+    struct place place; /* of the name */
 };
 
 struct rows {
@@ -32,16 +32,38 @@ struct rows {
 /* ---- methodConfig ---------------------------------------------------------
  */
 
+/* retryPolicy or hedgingPolicy, once all else of the entry is known. */
+static void
+read_attempts(struct loader *loader, const struct spot *spot,
+              const struct fields *fields, struct policy_entry *entry)
+{
+    struct spot retry = field_spot(spot, fields,
+                                   FIELD_METHOD_CONFIG_RETRY_POLICY);
+    struct spot hedging = field_spot(spot, fields,
+                                     FIELD_METHOD_CONFIG_HEDGING_POLICY);
+
+    if (retry.node != NULL) {
+        retry_read(loader, &retry, entry);
+    }
+    if (hedging.node == NULL) {
+        return;
+    }
+    if (retry.node != NULL) {
+        report_error(loader->report, &hedging,
+                     "either retryPolicy or hedgingPolicy");
+        return;
+    }
+    hedge_read(loader, &hedging, entry);
+}
+
 static void
 read_entry(struct loader *loader, const struct spot *spot,
            const struct fields *fields, struct policy_entry *entry)
 {
     struct config_report *report = loader->report;
     struct method_policy *policy = &entry->policy;
-    struct spot retry = field_spot(spot, fields,
-                                   FIELD_METHOD_CONFIG_RETRY_POLICY);
     struct spot limits = field_spot(spot, fields, FIELD_METHOD_CONFIG_LIMITS);
-    struct fields inner;
+    const char *target = NULL;
     bool idempotent = false;
 
     (void)field_bool(report, spot, fields, FIELD_METHOD_CONFIG_WAIT_FOR_READY,
@@ -60,15 +82,13 @@ read_entry(struct loader *loader, const struct spot *spot,
                    &idempotent)) {
         policy->idempotency = idempotent ? IDEMPOTENCY_YES : IDEMPOTENCY_NO;
     }
-    if (limits.node != NULL &&
-        object_read(report, &limits, OBJECT_METHOD_LIMITS, &inner)) {
-        (void)field_integer(report, &limits, &inner,
-                            FIELD_METHOD_LIMITS_CONCURRENCY,
-                            &policy->limits.concurrency);
+    if (field_text(report, spot, fields, FIELD_METHOD_CONFIG_TARGET, &target)) {
+        policy->target = loader_copy(loader, target);
     }
-    if (retry.node != NULL) {
-        retry_read(loader, &retry, entry);
+    if (limits.node != NULL) {
+        usage_read(report, &limits, &policy->limits);
     }
+    read_attempts(loader, spot, fields, entry);
 }
 
 /* A new row, or NULL when there is no memory. */
@@ -121,19 +141,46 @@ read_method_name(struct loader *loader, const struct spot *spot,
     if (row == NULL) {
         return;
     }
-    char path[SPOT_PATH_BYTES];
-
-    spot_path(spot, path);
     *row = (struct row){
         .policy = entry->policy,
         .asked = entry->asked,
         .order = rows->count,
-        .source = spot->document->source,
-        .line = spot_line(spot),
-        .path = loader_copy(loader, path).at,
+        .place = loader_place(loader, spot),
     };
     row->policy.service = loader_copy(loader, service);
     row->policy.method = loader_copy(loader, method);
+}
+
+/* The budget of an entry, for the target of each of its rows from `from` on. */
+static void
+read_budget(struct loader *loader, const struct spot *spot,
+            const struct fields *fields, const struct rows *rows, size_t from)
+{
+    struct spot budget = field_spot(spot, fields, FIELD_METHOD_CONFIG_BUDGET);
+    struct target_policy policy = {.has_budget = false};
+
+    if (budget.node == NULL || !target_read_budget(loader, &budget, &policy)) {
+        return;
+    }
+    for (size_t i = from; i < rows->count; i++) {
+        const struct method_policy *row = &rows->at[i].policy;
+
+        policy.name = row->target.len > 0 ? row->target : row->service;
+        if (policy.name.len == 0) {
+            report_error(loader->report, &budget,
+                         "nothing beside the name {}, which means any target: "
+                         "give a target, or say it at the top");
+            return;
+        }
+        if (i == from || policy_order(policy.name, (struct text){0},
+                                      rows->at[i - 1].policy.service,
+                                      (struct text){0}) != 0) {
+            target_add(loader, &budget, &policy);
+        }
+        if (row->target.len > 0) {
+            return;
+        }
+    }
 }
 
 static void
@@ -152,6 +199,7 @@ read_method_config(struct loader *loader, const struct spot *spot,
     };
     struct fields fields;
     const cJSON *node;
+    size_t first = rows->count;
     size_t index = 0;
 
     if (!object_read(loader->report, spot, OBJECT_METHOD_CONFIG, &fields)) {
@@ -176,6 +224,7 @@ read_method_config(struct loader *loader, const struct spot *spot,
 
         read_method_name(loader, &name, &entry, rows);
     }
+    read_budget(loader, spot, &fields, rows, first);
 }
 
 /* ---- All together ----------------------------------------------------------
@@ -203,23 +252,13 @@ report_repeated(struct loader *loader, const struct row *first,
                 const struct row *again)
 {
     char found[2 * VALUE_NAME_BYTES_MAX + 4];
-    char allowed[SPOT_PATH_BYTES];
 
     (void)snprintf(found, sizeof(found), "%s%s%s", again->policy.service.at,
                    again->policy.method.len > 0 ? "/" : "",
                    again->policy.method.at);
-    (void)snprintf(allowed, sizeof(allowed),
-                   "each name once (it is in %s as well, line %u)",
-                   first->source, (unsigned)first->line);
-    report_add(loader->report,
-               &(struct config_issue){
-                   .severity = CONFIG_ERROR,
-                   .source = again->source,
-                   .line = again->line,
-                   .path = again->path,
-                   .found = found[0] == '\0' ? "the default for all" : found,
-                   .allowed = allowed,
-               });
+    loader_report_again(loader, &again->place,
+                        found[0] == '\0' ? "the default for all" : found,
+                        &first->place, "each name once");
 }
 
 /* Moves the rows into the policy set. The one without a name comes first. */
@@ -293,6 +332,7 @@ loader_read_policies(struct loader *loader)
 {
     struct rows rows = {0};
 
+    loader->config->policy.retries_off = !loader->config->retries_enabled;
     set_fallback(loader->config);
     for (const struct layer *layer = loader->layers; layer != NULL;
          layer = layer->next) {

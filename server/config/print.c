@@ -3,6 +3,7 @@
 
 #include "server/config/object.h"
 #include "server/config/param.h"
+#include "server/config/usage.h"
 #include "server/config/value.h"
 
 #include <stdio.h>
@@ -163,6 +164,96 @@ print_retry(struct json_out *json, const struct retry_policy *retry,
 }
 
 static void
+print_hedging(struct json_out *json, const struct method_policy *policy,
+              uint32_t attempts_asked)
+{
+    json_open(json, name_of(FIELD_METHOD_CONFIG_HEDGING_POLICY), '{');
+    json_u64(json, name_of(FIELD_HEDGING_POLICY_MAX_ATTEMPTS), attempts_asked);
+    json_duration(json, name_of(FIELD_HEDGING_POLICY_HEDGING_DELAY),
+                  policy->hedging_delay_ms);
+    json_key(json, name_of(FIELD_HEDGING_POLICY_NON_FATAL_STATUS_CODES));
+    json_text_codes(json->out, policy->retry.retryable_codes);
+    json_close(json, '}');
+}
+
+static void
+print_usage(struct json_out *json, const char *key,
+            const struct limit_policy *limits)
+{
+    if (limits->concurrency == 0 && limits->rate == 0 && limits->queue == 0) {
+        return;
+    }
+    json_open(json, key, '{');
+    if (limits->concurrency > 0) {
+        json_u64(json, name_of(FIELD_USAGE_CONCURRENCY), limits->concurrency);
+    }
+    if (limits->rate > 0) {
+        json_open(json, name_of(FIELD_USAGE_RATE), '{');
+        json_u64(json,
+                 name_of(limits->rate_period_ms == USAGE_SECOND_MS
+                             ? FIELD_RATE_PER_SECOND
+                             : FIELD_RATE_PER_MINUTE),
+                 limits->rate);
+        if (limits->burst > 0) {
+            json_u64(json, name_of(FIELD_RATE_BURST), limits->burst);
+        }
+        json_close(json, '}');
+    }
+    if (limits->queue > 0) {
+        json_u64(json, name_of(FIELD_USAGE_QUEUE), limits->queue);
+    }
+    json_close(json, '}');
+}
+
+/* The throttle and the budget, as members of what is open. */
+static void
+print_guards(struct json_out *json, const struct target_policy *target)
+{
+    char ratio[VALUE_TEXT_BYTES];
+
+    if (target->has_throttle) {
+        value_number_print((double)target->tokens_ok_milli / 1000, ratio);
+        json_open(json, name_of(FIELD_TARGET_RETRY_THROTTLING), '{');
+        json_u64(json, name_of(FIELD_RETRY_THROTTLING_MAX_TOKENS),
+                 target->tokens_max_milli / 1000);
+        json_key(json, name_of(FIELD_RETRY_THROTTLING_TOKEN_RATIO));
+        json_text_raw(json->out, ratio, strlen(ratio));
+        json_close(json, '}');
+    }
+    if (target->has_budget) {
+        value_number_print((double)target->budget_ratio_milli / 1000, ratio);
+        json_open(json, name_of(FIELD_TARGET_BUDGET), '{');
+        json_key(json, name_of(FIELD_BUDGET_RATIO));
+        json_text_raw(json->out, ratio, strlen(ratio));
+        json_u64(json, name_of(FIELD_BUDGET_MIN_PER_SECOND),
+                 target->budget_floor);
+        json_duration(json, name_of(FIELD_BUDGET_WINDOW),
+                      target->budget_window_ms);
+        json_close(json, '}');
+    }
+}
+
+void
+print_target(struct json_out *json, const struct target_policy *target)
+{
+    json_open(json, NULL, '{');
+    json_string(json, name_of(FIELD_TARGET_NAME), target->name.at);
+    print_guards(json, target);
+    json_close(json, '}');
+}
+
+void
+print_tenant(struct json_out *json, const struct tenant_policy *tenant)
+{
+    json_open(json, NULL, '{');
+    json_string(json, name_of(FIELD_TENANT_NAME),
+                tenant->name.len == 0 ? "*" : tenant->name.at);
+    json_u64(json, name_of(FIELD_TENANT_WEIGHT), tenant->weight);
+    print_usage(json, name_of(FIELD_TENANT_LIMITS), &tenant->limits);
+    json_close(json, '}');
+}
+
+static void
 print_name(struct json_out *json, const struct method_policy *policy)
 {
     json_open(json, name_of(FIELD_METHOD_CONFIG_NAME), '[');
@@ -194,19 +285,20 @@ print_method_policy(struct json_out *json, const struct method_policy *policy,
                   policy->attempt_timeout_ms);
     json_duration(json, name_of(FIELD_METHOD_CONFIG_MAX_PUSHBACK),
                   policy->retry.max_pushback_ms);
-    if (policy->limits.concurrency > 0) {
-        json_open(json, name_of(FIELD_METHOD_CONFIG_LIMITS), '{');
-        json_u64(json, name_of(FIELD_METHOD_LIMITS_CONCURRENCY),
-                 policy->limits.concurrency);
-        json_close(json, '}');
+    if (policy->target.len > 0) {
+        json_string(json, name_of(FIELD_METHOD_CONFIG_TARGET),
+                    policy->target.at);
     }
+    print_usage(json, name_of(FIELD_METHOD_CONFIG_LIMITS), &policy->limits);
     if (policy->idempotency != IDEMPOTENCY_UNSET) {
         json_bool(json, name_of(FIELD_METHOD_CONFIG_IDEMPOTENT),
                   policy->idempotency == IDEMPOTENCY_YES);
     }
     json_bool(json, name_of(FIELD_METHOD_CONFIG_RETRY_INDETERMINATE),
               policy->retry_indeterminate);
-    if (attempts_asked > 1) {
+    if (policy->hedged) {
+        print_hedging(json, policy, attempts_asked);
+    } else if (attempts_asked > 1) {
         print_retry(json, &policy->retry, attempts_asked);
     }
     json_close(json, '}');
@@ -224,6 +316,20 @@ print_policies(struct json_out *json, const struct config *config)
     }
     for (size_t i = 0; i < set->method_count; i++) {
         print_method_policy(json, &set->methods[i], config->attempts_asked[i]);
+    }
+    json_close(json, ']');
+    print_guards(json, &set->target_fallback);
+    json_open(json, name_of(FIELD_ROOT_TARGETS), '[');
+    for (size_t i = 0; i < set->target_count; i++) {
+        print_target(json, &set->targets[i]);
+    }
+    json_close(json, ']');
+    json_open(json, name_of(FIELD_ROOT_TENANTS), '[');
+    if (config->tenant_fallback_given) {
+        print_tenant(json, &set->tenant_fallback);
+    }
+    for (size_t i = 0; i < set->tenant_count; i++) {
+        print_tenant(json, &set->tenants[i]);
     }
     json_close(json, ']');
 }
@@ -250,10 +356,8 @@ void
 config_policy_print(const struct config *config, struct bytes *out)
 {
     static const char *const paths[] = {
-        "maxAttemptsLimit",
-        "freeAttemptsMax",
-        "maxPushback",
-        "attemptTimeout",
+        "maxAttemptsLimit", "retriesEnabled", "freeAttemptsMax",
+        "maxPushback",      "attemptTimeout",
     };
     struct json_out json = {.out = out, .empty = true};
 

@@ -24,4 +24,12 @@ void
 print_method_policy(struct json_out *json, const struct method_policy *policy,
                     uint32_t attempts_asked);
 
+/* {...}, an element of targets, with what it has from the top. */
+void
+print_target(struct json_out *json, const struct target_policy *target);
+
+/* {...}, an element of tenants. */
+void
+print_tenant(struct json_out *json, const struct tenant_policy *tenant);
+
 #endif

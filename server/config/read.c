@@ -43,7 +43,8 @@ read_duration_range(uint64_t min, uint64_t max, char text[READ_RANGE_BYTES])
 
     if (max >= VALUE_DURATION_MS_MAX) {
         (void)snprintf(text, READ_RANGE_BYTES,
-                       "a duration greater than \"0s\", such as \"1.5s\"");
+                       "a duration %s, such as \"1.5s\"",
+                       min == 0 ? "from \"0s\"" : "greater than \"0s\"");
         return;
     }
     value_duration_print(min, from);
@@ -249,19 +250,27 @@ read_name(struct config_report *report, const struct spot *spot, uint64_t min,
 }
 
 bool
-read_reason(struct config_report *report, const struct spot *spot,
-            const char **ret)
+read_token(struct config_report *report, const struct spot *spot, uint64_t min,
+           uint64_t max, const char **ret)
 {
-    const char *text = bounded_string_at(spot, 1, VALUE_NAME_BYTES_MAX);
+    const char *text = bounded_string_at(spot, min, max);
 
-    if (text == NULL || !value_is_word(text)) {
+    if (text == NULL || (text[0] != '\0' && !value_is_word(text))) {
         report_error(report, spot,
-                     "1 to %d printable ASCII characters without space",
-                     VALUE_NAME_BYTES_MAX);
+                     "%" PRIu64 " to %" PRIu64
+                     " printable ASCII characters without space",
+                     min, max);
         return false;
     }
     *ret = text;
     return true;
+}
+
+bool
+read_reason(struct config_report *report, const struct spot *spot,
+            const char **ret)
+{
+    return read_token(report, spot, 1, VALUE_NAME_BYTES_MAX, ret);
 }
 
 bool

@@ -50,6 +50,11 @@ bool
 read_name(struct config_report *report, const struct spot *spot, uint64_t min,
           uint64_t max, const char **ret);
 
+/* Printable ASCII without space. */
+bool
+read_token(struct config_report *report, const struct spot *spot, uint64_t min,
+           uint64_t max, const char **ret);
+
 /* A reason of an outcome: printable ASCII without space. */
 bool
 read_reason(struct config_report *report, const struct spot *spot,

@@ -26,10 +26,12 @@ static const char introduction[] =
     "given:\n`" CONFIG_FILE_DEFAULT
     "`, if it is there), the fragments `conf.d/*.json`\nbeside it in the order "
     "of their names, environment variables, `--set path=value`.\nOf "
-    "`listeners` the last source that has them counts; entries of `plugins` "
-    "and\n`methodConfig` come together from all sources. "
-    "`redial-gateway --check` names all\nthat is wrong at once; "
-    "`--print-config` prints what is in force, as a valid file.\n"
+    "`listeners`, `retryThrottling` and `budget` the last source that has them "
+    "counts;\nentries of `plugins`, `methodConfig`, `targets` and `tenants` "
+    "come "
+    "together from all\nsources. `redial-gateway --check` names all that is "
+    "wrong at once; `--print-config`\nprints what is in force, as a valid "
+    "file.\n"
     "\n"
     "* A duration is text, seconds with the suffix s, at most nine decimals: "
     "`\"1.5s\"`.\n"
@@ -137,7 +139,8 @@ print_field(struct bytes *out, enum field field)
     }
     print(out, ": ");
     print(out, range);
-    if (row->kind == FIELD_KIND_OBJECT || row->kind == FIELD_KIND_ARRAY) {
+    if (row->kind == FIELD_KIND_OBJECT || row->kind == FIELD_KIND_ARRAY ||
+        row->kind == FIELD_KIND_RATE) {
         if (row->detail[0] != '\0') {
             print(out, ", see ");
             print(out, object_table[object_find(row->detail)].json_name);

@@ -188,6 +188,20 @@ print_array(struct json_out *json, const struct field_row *row)
     json_close(json, '}');
 }
 
+/* A number, or the object that says more. */
+static void
+print_rate(struct json_out *json, const struct field_row *row)
+{
+    json_open(json, "anyOf", '[');
+    json_open(json, NULL, '{');
+    print_bounds(json, "integer", false, row->min, row->max);
+    json_close(json, '}');
+    json_open(json, NULL, '{');
+    print_object_reference(json, "$ref", row->detail);
+    json_close(json, '}');
+    json_close(json, ']');
+}
+
 static void
 print_field_type(struct json_out *json, const struct field_row *row)
 {
@@ -199,6 +213,10 @@ print_field_type(struct json_out *json, const struct field_row *row)
         print_bounds(json, "string", true, row->min, row->max);
         json_string(json, "pattern", NAME_PATTERN);
         return;
+    case FIELD_KIND_TOKEN:
+        print_bounds(json, "string", true, row->min, row->max);
+        json_string(json, "pattern", WORD_PATTERN);
+        return;
     case FIELD_KIND_PATH:
         print_bounds(json, "string", true, row->min, row->max);
         json_string(json, "pattern", "^/");
@@ -209,6 +227,11 @@ print_field_type(struct json_out *json, const struct field_row *row)
     case FIELD_KIND_NUMBER:
         json_string(json, "type", "number");
         json_u64(json, "exclusiveMinimum", 0);
+        return;
+    case FIELD_KIND_THOUSANDTHS:
+        json_string(json, "type", "number");
+        print_thousandths(json, "minimum", row->min);
+        print_thousandths(json, "maximum", row->max);
         return;
     case FIELD_KIND_BOOL:
         json_string(json, "type", "boolean");
@@ -225,6 +248,9 @@ print_field_type(struct json_out *json, const struct field_row *row)
         json_open(json, "items", '{');
         print_reference(json, "$ref", "code");
         json_close(json, '}');
+        return;
+    case FIELD_KIND_RATE:
+        print_rate(json, row);
         return;
     case FIELD_KIND_REASONS:
     case FIELD_KIND_ARRAY:

@@ -175,3 +175,38 @@ loaded_print(struct loaded *loaded)
     assert_true(bytes_append_byte(&loaded->text, 0));
     return (const char *)loaded->text.at;
 }
+
+static bool
+vector_holds(const struct vector *vector, const struct frame *frame)
+{
+    bool refused = strchr(vector->issues, '!') != NULL;
+    enum redial_status expected = refused ? REDIAL_INVALID_ARGUMENT : REDIAL_OK;
+    struct loaded loaded;
+    char text[4096];
+
+    (void)snprintf(text, sizeof(text), "%s%s%s", frame->before, vector->text,
+                   frame->after);
+    load_text(&loaded, text);
+    const char *issues = loaded_issues(&loaded, frame->path);
+    bool good = strcmp(issues, vector->issues) == 0 &&
+                loaded.status == expected;
+
+    if (!good) {
+        print_error("%s: expected <%s>, got status %d <%s>\n", vector->id,
+                    vector->issues, (int)loaded.status, issues);
+    }
+    loaded_fini(&loaded);
+    return good;
+}
+
+void
+vectors_run(const struct vector *vectors, size_t count,
+            const struct frame *frame)
+{
+    size_t failed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        failed += !vector_holds(&vectors[i], frame);
+    }
+    assert_int_equal(failed, 0);
+}

@@ -49,6 +49,28 @@ loaded_report(struct loaded *loaded);
 const char *
 loaded_print(struct loaded *loaded);
 
+/* One configuration and what is said of it, as loaded_issues() does. */
+struct vector {
+    const char *id;
+    const char *text;   /* what is put into the frame of its table */
+    const char *issues; /* "!path" errors, "?path" warnings; "": all good */
+};
+
+/* What stands around the texts of a table, and the path to where they are. */
+struct frame {
+    const char *before;
+    const char *after;
+    const char *path;
+};
+
+/* Loads each; fails once at the end, after naming all that were wrong. */
+void
+vectors_run(const struct vector *vectors, size_t count,
+            const struct frame *frame);
+
+#define RUN_VECTORS(array, frame) \
+    vectors_run(array, sizeof(array) / sizeof((array)[0]), frame)
+
 /* A folder for files, made at the first use and emptied by folder_fini(). */
 const char *
 folder(void);

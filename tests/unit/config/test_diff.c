@@ -93,6 +93,63 @@ changed_policies_are_named(void **state)
              "changes: methodConfig[D/N]: none -> there\n"));
 }
 
+static void
+changed_guards_targets_and_tenants_are_named(void **state)
+{
+    (void)state;
+    assert_true(diff(
+        "{'retryThrottling': {'maxTokens': 9, 'tokenRatio': 0.1},"
+        " 'targets': [{'name': 'A', 'budget': {'ratio': 1}},"
+        "  {'name': 'B', 'budget': {'ratio': 1}}],"
+        " 'tenants': [{'name': 'x'}, {'name': 'y'}]}",
+        "{'retriesEnabled': false,"
+        " 'retryThrottling': {'maxTokens': 9, 'tokenRatio': 0.25},"
+        " 'budget': {'ratio': 0.5, 'minPerSecond': 3, 'window': '1.5s'},"
+        " 'targets': [{'name': 'B', 'budget': {'ratio': 2}},"
+        "  {'name': 'C', 'budget': {'ratio': 1}}],"
+        " 'tenants': [{'weight': 1}, {'name': 'x', 'weight': 2},"
+        "  {'name': 'z'}]}",
+        "changes: retriesEnabled: true -> false\n"
+        "changes: retryThrottling: maxTokens 9, tokenRatio 0.1 -> maxTokens "
+        "9, tokenRatio 0.25\n"
+        "changes: budget: none -> ratio 0.5, minPerSecond 3, window 1.5s\n"
+        "changes: targets[A]: there -> none\n"
+        "changes: targets[B]: there -> there, with another text\n"
+        "changes: targets[C]: none -> there\n"
+        "changes: tenants[*]: none -> there\n"
+        "changes: tenants[x]: there -> there, with another text\n"
+        "changes: tenants[y]: there -> none\n"
+        "changes: tenants[z]: none -> there\n"));
+}
+
+static void
+a_policy_changes_with_its_target_limits_and_hedging(void **state)
+{
+    static const char *const texts[] = {
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'target': 'T'}]}",
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'target': 'U'}]}",
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'limits':"
+        " {'rate': 5}}]}",
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'limits':"
+        " {'rate': {'perMinute': 5}}}]}",
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'limits':"
+        " {'rate': {'perMinute': 5, 'burst': 1}}}]}",
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'limits':"
+        " {'queue': 5}}]}",
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'hedgingPolicy':"
+        " {'maxAttempts': 2}}]}",
+        "{'methodConfig': [{'name': [{'service': 'A'}], 'hedgingPolicy':"
+        " {'maxAttempts': 2, 'hedgingDelay': '1s'}}]}",
+    };
+
+    (void)state;
+    for (size_t i = 1; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_true(diff(texts[i - 1], texts[i],
+                         "changes: methodConfig[A]: there -> there, with "
+                         "another policy\n"));
+    }
+}
+
 /* Both are cut to ten, and still the operator changed something. */
 static void
 a_change_beyond_the_limit_is_a_change(void **state)
@@ -139,6 +196,8 @@ main(void)
         cmocka_unit_test(what_says_the_same_is_no_change),
         cmocka_unit_test(what_a_reload_can_do_is_allowed),
         cmocka_unit_test(changed_policies_are_named),
+        cmocka_unit_test(changed_guards_targets_and_tenants_are_named),
+        cmocka_unit_test(a_policy_changes_with_its_target_limits_and_hedging),
         cmocka_unit_test(a_change_beyond_the_limit_is_a_change),
         cmocka_unit_test(what_needs_a_restart_is_refused),
     };

@@ -80,7 +80,12 @@ static const char text[] =
     "  'allowRemote': true, 'tls': {'cert': '/c', 'key': '/k'}}],"
     " 'plugins': [{'name': 'p', 'plugin': 'exec',"
     "  'methods': [{'service': 'S'}], 'config': {'a': [1, 2]}}],"
-    " 'methodConfig': [{'name': [{'service': 'S'}, {}], 'retryPolicy':"
+    " 'retryThrottling': {'maxTokens': 9, 'tokenRatio': 0.1},"
+    " 'targets': [{'name': 'T', 'budget': {'ratio': 0.1}}],"
+    " 'tenants': [{'name': 'a', 'limits': {'rate': 5}}, {'weight': 2}],"
+    " 'methodConfig': [{'name': [{'service': 'H'}], 'target': 'U',"
+    "  'budget': {'ratio': 1}, 'hedgingPolicy': {'maxAttempts': 2}},"
+    "  {'name': [{'service': 'S'}, {}], 'retryPolicy':"
     "  {'maxAttempts': 20, 'initialBackoff': '1s', 'maxBackoff': '9s',"
     "   'backoffMultiplier': 2, 'retryableStatusCodes': [14],"
     "   'retryableReasons': ['A']}}]}";

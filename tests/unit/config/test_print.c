@@ -32,7 +32,24 @@ static const char full[] =
     "  'methods': [{'service': 'S', 'method': 'M'}, {'service': 'T',"
     "   'concurrency': 1}], 'config': {'argv': ['/bin/x', '-a \\'b\\' , {}'],"
     "   'n': 1.10, 'e': {}, 'l': [], 'd': [[1, {'k': null}], true]}}],"
+    " 'retriesEnabled': false,"
+    " 'retryThrottling': {'maxTokens': 1000, 'tokenRatio': 0.001},"
+    " 'budget': {'ratio': 0.125, 'minPerSecond': 0, 'window': '1s'},"
+    " 'targets': [{'name': 'B', 'retryThrottling':"
+    "   {'maxTokens': 1, 'tokenRatio': 999.999}}, {'name': 'A', 'budget':"
+    "   {'ratio': 10}}, {'name': 'B', 'budget': {'ratio': 0}}],"
+    " 'tenants': [{'name': 'b', 'weight': 1000, 'limits': {'rate': 7,"
+    "   'queue': 10000000, 'concurrency': 1000000}}, {'name': '*',"
+    "   'weight': 2, 'limits': {'rate': {'perMinute': 5, 'burst': 6}}},"
+    "   {'name': 'a/b'}],"
     " 'methodConfig': [{'name': [{}], 'timeout': '3s'},"
+    "  {'name': [{'service': 'H'}], 'target': 'A', 'idempotent': true,"
+    "   'budget': {'ratio': 10}, 'limits': {'rate': {'perSecond': 3}},"
+    "   'hedgingPolicy': {'maxAttempts': 30, 'hedgingDelay': '0.25s',"
+    "    'nonFatalStatusCodes': ['unavailable', 10]}},"
+    "  {'name': [{'service': 'H', 'method': 'M'}], 'idempotent': true,"
+    "   'limits': {'queue': 1, 'rate': {'perMinute': 1000000, 'burst': 1}},"
+    "   'hedgingPolicy': {'maxAttempts': 2}},"
     "  {'name': [{'service': 'T'}, {'service': 'S', 'method': 'M'}],"
     "   'waitForReady': false, 'attemptTimeout': '1s', 'maxPushback': '0s',"
     "   'idempotent': false, 'retryIndeterminate': true,"
@@ -168,7 +185,7 @@ the_policy_part_stands_alone(void **state)
     config_policy_print(again.config, &out);
     assert_true(bytes_append_byte(&out, 0));
     assert_non_null(strstr((const char *)out.at, "\"maxAttempts\": 9"));
-    assert_int_equal(again.config->policy.method_count, 3);
+    assert_int_equal(again.config->policy.method_count, 5);
     bytes_fini(&out);
     loaded_fini(&again);
     loaded_fini(&loaded);

@@ -17,7 +17,7 @@ static const char wrong[] =
     "  'limits': {'jobs_max': 5, 'keysMax': 0, 'frameBytesMax': '1EiB'},\n"
     "  'jobsMax': 3,\n"
     "  'log': {'level': 'verbose'},\n"
-    "  'drainTime': '3c',\n"
+    "  'drainTime': '3c', 'tap': {},\n"
     "  'retryThrottling': {'maxTokens': 10},\n"
     "  'listeners': [{'url': 'tcp://0.0.0.0:7400', 'role': 'agent'}],\n"
     "  'methodConfig': [\n"
@@ -43,8 +43,8 @@ everything_wrong_is_said_at_once(void **state)
         loaded_report(&loaded),
         "redial.json:4: error: jobsMax: found an unknown field; allowed: a "
         "known field; did you mean \"limits.jobsMax\"?\n"
-        "redial.json:7: error: retryThrottling: found an object; allowed: "
-        "nothing: not supported by this version\n"
+        "redial.json:6: error: tap: found an object; allowed: nothing: not "
+        "supported by this version\n"
         "redial.json:2: error: name: found \"two words\"; allowed: 1 to 128 "
         "printable ASCII characters without space and \"/\"\n"
         "redial.json:3: error: limits.jobs_max: found an unknown field; "
@@ -82,7 +82,10 @@ everything_wrong_is_said_at_once(void **state)
         "\"UNAVAILABEL\"; allowed: a status code other than OK: a name such "
         "as \"UNAVAILABLE\", or a number from 1 to 16\n"
         "redial.json:13: error: methodConfig[1].name[0]: found S; allowed: "
-        "each name once (it is in redial.json as well, line 10)\n");
+        "each name once (see methodConfig[0].name[0] in redial.json, line "
+        "10)\n"
+        "redial.json:7: error: retryThrottling.tokenRatio: found nothing; "
+        "allowed: a number greater than 0\n");
     loaded_fini(&loaded);
 }
 

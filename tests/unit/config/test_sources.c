@@ -120,7 +120,8 @@ policies_and_plugins_come_together(void **state)
         "conf.d/a.json:2: error: plugins[1].name: found \"a\"; allowed: a name "
         "that no other plugin has\n"
         "conf.d/a.json:2: error: methodConfig[1].name[0]: found S; allowed: "
-        "each name once (it is in redial.json as well, line 1)\n");
+        "each name once (see methodConfig[0].name[0] in redial.json, line "
+        "1)\n");
     loaded_fini(&loaded);
     folder_write("conf.d/a.json",
                  "{'methodConfig': [{'name': [{'service': 'T'}]}],"
