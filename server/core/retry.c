@@ -60,10 +60,11 @@ is_limited(const struct method_policy *policy,
 {
     uint32_t max = retry_attempts_max(policy, counts);
 
-    return (policy->retry.attempts_clamped &&
-            max == policy->retry.max_attempts) ||
-           (max < policy->retry.max_attempts && max == counts->attempts_limit &&
-            max != counts->max_attempts);
+    if (max == counts->max_attempts) {
+        return false; /* the job asked for no more */
+    }
+    return max < policy->retry.max_attempts ? max == counts->attempts_limit
+                                            : policy->retry.attempts_clamped;
 }
 
 /* What every decision says of the counts. */

@@ -151,6 +151,8 @@ the_operators_limit_shows(void **state)
     assert_int_equal(decide().clamp, CLAMP_NONE);
     policy.retry.attempts_clamped = true;
     assert_int_equal(decide().clamp, CLAMP_ATTEMPTS_LIMIT);
+    counts.max_attempts = 7; /* asked for no more: nothing was cut */
+    assert_int_equal(decide().clamp, CLAMP_NONE);
     counts.max_attempts = 5;
     assert_int_equal(decide().clamp, CLAMP_NONE);
 }
