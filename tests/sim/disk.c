@@ -70,8 +70,11 @@ disk_commit(struct disk *disk, const struct disk_group *group)
         const struct extent *extent = &group->extents[i];
 
         add_extent(disk, extent->len);
-        redial_assert(bytes_append(
-            &disk->log, group->records.at + extent->offset, extent->len));
+        bool kept = bytes_append(&disk->log, group->records.at + extent->offset,
+                                 extent->len);
+
+        redial_assert(kept);
+        (void)kept;
     }
     for (uint32_t i = 0; i < group->work_count; i++) {
         do_work(disk, group, &group->work[i]);
@@ -149,6 +152,9 @@ disk_group_work(struct disk_group *group, enum row_work_type type,
         .row = {.offset = group->rows.len, .len = row.len},
     };
     if (row.len > 0) {
-        redial_assert(bytes_append(&group->rows, row.at, row.len));
+        bool kept = bytes_append(&group->rows, row.at, row.len);
+
+        redial_assert(kept);
+        (void)kept;
     }
 }

@@ -271,6 +271,32 @@ def check_volatile(tree):
                           "or a lock (sig_atomic_t is fine)")
 
 
+# What an assertion may ask: questions by their names, and the C library's.
+QUESTION = re.compile(
+    r"(?:\w+_)?(is|has|can|may|are|fits|equals|find|first|next|at|state|known"
+    r"|valid|left|len|count|size|order|index|max|ms|last|pipe)"
+    r"(?:_\w+)?|COUNT_OF|sizeof|mem\w+"
+    r"|str\w+|redial_assert|atomic_load\w*|bool|size_t|u?int\d+_t|char|void"
+    r"|defined|offsetof|fabs")
+
+
+def check_assert_effects(tree):
+    """A build that counts branches does not evaluate assertions."""
+    for source in c_files(tree):
+        for match in re.finditer(r"\bredial_assert\(", source.code):
+            depth = 1
+            at = match.end()
+            while depth > 0 and at < len(source.code):
+                depth += {"(": 1, ")": -1}.get(source.code[at], 0)
+                at += 1
+            for called in re.findall(r"\b(\w+)\s*\(",
+                                     source.code[match.end():at]):
+                if not QUESTION.fullmatch(called):
+                    yield Finding(source.path, source.line_of(match.start()),
+                                  "%s() in an assertion: call it before, and "
+                                  "assert what it returned" % called)
+
+
 # A macro that writes whole functions may return inside them,
 WRITES_FUNCTIONS = re.compile(r"\s*#\s*define\s+\w+\([^)]*\)[\s\\]*static\b")
 # and so may the row of a table that is spelled out right below.
@@ -388,6 +414,7 @@ RULES = (
     Rule("file-length-aim", check_file_length_aim, False),
     Rule("columns", check_columns, True),
     Rule("banned", check_banned, True),
+    Rule("assert-effect", check_assert_effects, True),
     Rule("sleep", check_sleep_in_scripts, True),
     Rule("volatile", check_volatile, True),
     Rule("hidden-return", check_hidden_return, True),

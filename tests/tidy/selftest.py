@@ -54,6 +54,8 @@ BAD = (
     ("pure-header", {"server/base/a.c": c("#include <unistd.h>\n")}),
     ("include-root", {"server/base/a.c": c('#include "heap.h"\n')}),
     ("include-root", {"server/base/a.c": c('#include "../core/job.h"\n')}),
+    ("assert-effect", {"server/base/a.c": c(
+        "void f(void)\n{\n    redial_assert(list_take(x) > 1);\n}\n")}),
     ("own-header-first", {
         "server/base/a.h": c("int a;\n"),
         "server/base/a.c": c("#include <stddef.h>\n"
