@@ -81,7 +81,8 @@ apply_started(struct engine *engine, struct job *job,
     struct worker *worker = known->worker;
 
     if (!job_move(engine, job, JOB_RUNNING, record) ||
-        record->worker.len > WORKER_BYTES_MAX) {
+        record->worker.len > WORKER_BYTES_MAX ||
+        attempt_count_running(job) == ENGINE_RUNNING_MAX) {
         return false;
     }
     if (worker == NULL) {
@@ -92,6 +93,10 @@ apply_started(struct engine *engine, struct job *job,
     }
     job->attempt = record->attempt;
     job->fence = record->seq;
+    if (record->decision.rule == RULE_HEDGE_PLANNED) {
+        job_set_decision(job, &record->decision);
+        job->until_wall_ms = record->decision.until_wall_ms;
+    }
     return true;
 }
 
@@ -112,7 +117,7 @@ apply_failed(struct engine *engine, struct job *job,
         job->suspect = record->final_lost;
     } else {
         job->attempts_free++;
-        job->free_streak++;
+        job->free_streak += record->decision.rule != RULE_HEDGE_LOST;
     }
     if (record->decision.rule == RULE_POISON && job->kills < UINT8_MAX) {
         job->kills++;
@@ -143,7 +148,8 @@ apply_decided(struct engine *engine, struct job *job, enum job_state to,
         return false;
     }
     job_set_decision(job, decision);
-    if (to == JOB_SCHEDULED || to == JOB_BACKOFF || to == JOB_PARKED) {
+    if (to == JOB_SCHEDULED || to == JOB_BACKOFF || to == JOB_PARKED ||
+        to == JOB_RUNNING) {
         job->until_wall_ms = decision->until_wall_ms;
     }
     return true;
@@ -155,7 +161,9 @@ apply_planned(struct engine *engine, struct job *job,
 {
     const struct decision *decision = &record->decision;
 
-    if (!apply_decided(engine, job, JOB_BACKOFF, record)) {
+    enum job_state to = job->running != NULL ? JOB_RUNNING : JOB_BACKOFF;
+
+    if (!apply_decided(engine, job, to, record)) {
         return false;
     }
     if (decision->rule != RULE_RETRY_PLANNED) {
@@ -164,11 +172,25 @@ apply_planned(struct engine *engine, struct job *job,
     if (decision->delay_source == DELAY_PUSHBACK) {
         job->backoff_n = 0;
         job->previous_delay_ms = 0;
-    } else {
+    } else if (decision->delay_source != DELAY_HEDGE) {
         job->backoff_n++;
         job->previous_delay_ms = decision->delay_ms;
     }
     return true;
+}
+
+/* Nothing follows. Others that run go on; not even a free one may then. */
+static bool
+apply_refused(struct job *job, const struct record *record)
+{
+    enum rule rule = record->decision.rule;
+
+    job_set_decision(job, &record->decision);
+    job->until_wall_ms = 0;
+    if (job->running != NULL && rule != RULE_ATTEMPTS_EXHAUSTED) {
+        job->frozen = (uint8_t)rule;
+    }
+    return job->state == JOB_RUNNING;
 }
 
 static bool
@@ -200,8 +222,7 @@ apply_job_event(struct engine *engine, struct job *job,
     case EVENT_RETRY_PLANNED:
         return apply_planned(engine, job, record);
     case EVENT_RETRY_REFUSED:
-        job_set_decision(job, &record->decision);
-        return job->state == JOB_RUNNING;
+        return apply_refused(job, record);
     case EVENT_ATTEMPT_LATE:
         return true;
     case EVENT_JOB_ACCEPTED:     /* its id is live already */

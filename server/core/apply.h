@@ -29,8 +29,8 @@ apply_record(struct engine *engine, const struct record *record,
              const struct known *known, struct job **ret_job);
 
 /*
- * Moves the job to a state along job.def, and stamps the time. False: there is
- * no such move by this event.
+ * Moves the job to a state along job.def, and stamps the time when it is
+ * another one. False: there is no such move by this event.
  */
 bool
 job_move(struct engine *engine, struct job *job, enum job_state to,

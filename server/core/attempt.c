@@ -5,6 +5,18 @@
 #include "server/core/emit.h"
 #include "server/core/worker.h"
 
+/* Where the next one of the running attempts is linked. */
+static struct attempt **
+running_end(struct job *job)
+{
+    struct attempt **at = &job->running;
+
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
 struct attempt *
 attempt_make(struct engine *engine, struct job *job, struct worker *worker,
              const struct record *record)
@@ -14,19 +26,19 @@ attempt_make(struct engine *engine, struct job *job, struct worker *worker,
     if (attempt == NULL) {
         return NULL;
     }
-    redial_assert(job->attempt_now == NULL);
     attempt->job = job;
     attempt->worker = worker;
     attempt->fence = record->seq;
     attempt->number = record->attempt;
     attempt->lease_ms = record->lease_ms;
     attempt->timeout_ms = record->timeout_ms;
+    attempt->started_wall_ms = record->wall_ms;
     attempt->started_ms = engine->now.mono.ms;
     list_append(&worker->attempts, &attempt->of_worker);
     worker->in_hand++;
     worker->uncounted++;
     job->method->running++;
-    job->attempt_now = attempt;
+    *running_end(job) = attempt;
     return attempt;
 }
 
@@ -99,16 +111,12 @@ static void
 unlink_from_job(struct attempt *attempt)
 {
     struct job *job = attempt->job;
-    struct attempt **at = &job->ghosts;
+    struct attempt **at = attempt->ghost ? &job->ghosts : &job->running;
 
-    if (job->attempt_now == attempt) {
-        job->attempt_now = NULL;
-        return;
-    }
     while (*at != attempt) {
-        at = &(*at)->next_ghost;
+        at = &(*at)->next;
     }
-    *at = attempt->next_ghost;
+    *at = attempt->next;
 }
 
 void
@@ -147,10 +155,10 @@ attempt_make_ghost(struct engine *engine, struct attempt *attempt)
 {
     struct job *job = attempt->job;
 
-    redial_assert(job->attempt_now == attempt);
-    job->attempt_now = NULL;
+    redial_assert(!attempt->ghost);
+    unlink_from_job(attempt);
     attempt->ghost = true;
-    attempt->next_ghost = job->ghosts;
+    attempt->next = job->ghosts;
     job->ghosts = attempt;
     if (attempt->worker->state == WORKER_CONNECTED) {
         emit_stop(engine, attempt->worker,
@@ -173,20 +181,51 @@ attempt_end_later(struct engine *engine, struct attempt *attempt,
     }
 }
 
+uint32_t
+attempt_count_running(const struct job *job)
+{
+    uint32_t count = 0;
+
+    for (const struct attempt *at = job->running; at != NULL; at = at->next) {
+        count++;
+    }
+    return count;
+}
+
+struct attempt *
+attempt_newest(const struct job *job)
+{
+    struct attempt *attempt = job->running;
+
+    while (attempt != NULL && attempt->next != NULL) {
+        attempt = attempt->next;
+    }
+    return attempt;
+}
+
+static struct attempt *
+find(struct attempt *attempt, uint64_t fence)
+{
+    while (attempt != NULL && attempt->fence != fence) {
+        attempt = attempt->next;
+    }
+    return attempt;
+}
+
+struct attempt *
+attempt_running_by_fence(const struct job *job, uint64_t fence)
+{
+    return find(job->running, fence);
+}
+
 struct attempt *
 attempt_by_token(const struct job *job, const struct engine_token *token)
 {
-    struct attempt *attempt = job->attempt_now;
+    struct attempt *attempt = find(job->running, token->fence);
 
-    if (attempt != NULL && attempt->fence == token->fence) {
-        return attempt->number == token->attempt ? attempt : NULL;
+    if (attempt == NULL) {
+        attempt = find(job->ghosts, token->fence);
     }
-    for (attempt = job->ghosts; attempt != NULL;
-         attempt = attempt->next_ghost) {
-        if (attempt->fence == token->fence &&
-            attempt->number == token->attempt) {
-            return attempt;
-        }
-    }
-    return NULL;
+    return attempt != NULL && attempt->number == token->attempt ? attempt
+                                                                : NULL;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Attempts hold places: one of the worker's, one of the method's concurrency.
- * A job has at most one attempt that counts (job->attempt_now, while RUNNING).
- * When the job goes on without it (time-out, cancel, expiry) it becomes a
- * ghost: fenced off, told to stop, and holding its places until the worker
- * confirms its end or its lease ends.
+ * A job has one attempt that counts while it is RUNNING, or several if it is
+ * hedged (job->running, oldest first, at most ENGINE_RUNNING_MAX; hedge.h).
+ * When the job goes on without one (time-out, cancel, expiry, a hedge that was
+ * quicker) that becomes a ghost: fenced off, told to stop, and holding its
+ * places until the worker confirms its end or its lease ends.
  *
  * A lease runs from the start; once acknowledged, from the last time that the
  * worker was heard. It is looked at only when its timer fires, so that hearing
@@ -49,7 +50,19 @@ void
 attempt_end_later(struct engine *engine, struct attempt *attempt,
                   enum attempt_end end);
 
-/* Where the token points, the counting one or a ghost; NULL: nowhere. */
+/* How many of the job's attempts count. */
+uint32_t
+attempt_count_running(const struct job *job);
+
+/* The newest of them, or NULL. */
+struct attempt *
+attempt_newest(const struct job *job);
+
+/* The one of them with this fence, or NULL. */
+struct attempt *
+attempt_running_by_fence(const struct job *job, uint64_t fence);
+
+/* Where the token points, a counting one or a ghost; NULL: nowhere. */
 struct attempt *
 attempt_by_token(const struct job *job, const struct engine_token *token);
 

@@ -3,6 +3,7 @@
 
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
+#include "server/core/hedge.h"
 #include "server/core/life.h"
 #include "server/core/queue.h"
 #include "server/core/worker.h"
@@ -127,6 +128,11 @@ burden(const struct worker *worker, const struct job *job)
     if (job->last_worker != 0 && job->last_worker == worker_hash(worker)) {
         load += SAME_WORKER;
     }
+    for (const struct attempt *at = job->running; at != NULL; at = at->next) {
+        if (at->worker == worker) {
+            load += SAME_WORKER;
+        }
+    }
     return load;
 }
 
@@ -225,8 +231,11 @@ start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
     record->worker = emit_text(engine, worker_text(worker));
     record->lease_ms = engine->limits.lease_ms;
     record->timeout_ms = attempt_timeout_ms(job, remaining_ms);
+    hedge_plan(engine, job, record);
+    uint32_t before = job->attempts_charged + attempt_count_running(job);
+
     emit_end(engine, record, &(struct known){.job = job, .worker = worker});
-    struct attempt *attempt = job->attempt_now;
+    struct attempt *attempt = attempt_newest(job);
     struct engine_command *command = emit_command(engine, COMMAND_ASSIGN,
                                                   worker->id);
 
@@ -235,14 +244,15 @@ start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
         .job = job->id, .attempt = job->attempt, .fence = job->fence};
     command->timeout_ms = attempt->timeout_ms;
     command->remaining_ms = remaining_ms;
-    command->charged_before = job->attempts_charged;
+    command->charged_before = before;
     job->lost_fence = 0;
     attempt->solo = solo;
     worker->solo = solo;
     attempt_place(engine, attempt, offer);
     worker_refresh(engine, worker);
     dispatch_update(engine, job->method);
-    job_arm(engine, job);
+    job->until_ms = engine->now.mono.ms + duration_ms(job->decision.delay_ms);
+    hedge_wait(engine, job);
 }
 
 /* ---- Suspects ---------------------------------------------------------- */
@@ -318,7 +328,8 @@ serve(struct engine *engine, struct method *method)
         starve(method);
         return;
     }
-    if (job_end_if_over(engine, job)) {
+    if (job_end_if_over(engine, job) ||
+        (job->state == JOB_RUNNING && !hedge_admit(engine, job))) {
         return;
     }
     send_to_back(offer);
@@ -336,6 +347,10 @@ fail_hopeless(struct engine *engine)
                                        age);
 
         if (job_end_if_over(engine, job)) {
+            continue;
+        }
+        if (job->state == JOB_RUNNING) {
+            hedge_freeze(engine, job, RULE_NO_WORKER);
             continue;
         }
         job_finish(engine, job,

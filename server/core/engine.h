@@ -34,6 +34,7 @@ enum {
     ENGINE_MOVES_MAX = 1000, /* per step; the rest waits for the next */
     ENGINE_RECORDS_MAX = 5000,
     ENGINE_COMMANDS_MAX = 5000,
+    ENGINE_RUNNING_MAX = 10, /* attempts of one job at once, ghosts apart */
 };
 
 #define ENGINE_NO_SLOT UINT32_MAX
@@ -325,6 +326,14 @@ job_state_name(enum job_state state);
 bool
 job_state_is_final(enum job_state state);
 
+/* One of the attempts of a job that run at once. */
+struct engine_running {
+    uint32_t number;
+    uint64_t fence;
+    int64_t started_wall_ms;
+    struct text worker;
+};
+
 /* One live job (or a final one whose attempt still holds its worker). */
 struct job_view {
     struct job_id id;
@@ -342,7 +351,7 @@ struct job_view {
     enum idempotency idempotency;
     int64_t accepted_wall_ms;
     int64_t state_wall_ms;
-    int64_t until_wall_ms;    /* next try or not before; 0: none */
+    int64_t until_wall_ms;    /* next try, hedge or not before; 0: none */
     int64_t deadline_wall_ms; /* 0: none */
     uint32_t attempts_charged;
     uint32_t attempts_free;
@@ -352,13 +361,15 @@ struct job_view {
     enum redial_status last_code; /* of the last failure, if attempt > 0 */
     struct text last_reason;
     struct text last_text;    /* may be cut; whole in its record */
-    uint64_t fence;           /* RUNNING: of its attempt */
-    struct text worker;       /* RUNNING */
+    uint64_t fence;           /* RUNNING: of the newest attempt that runs */
+    struct text worker;       /* RUNNING: whose that is */
     struct decision decision; /* the last one */
+    uint32_t running_count;   /* RUNNING: at least 1; more while hedged */
+    struct engine_running running[ENGINE_RUNNING_MAX]; /* oldest first */
 };
 
 /* Texts in views are copied into `scratch` (at least ENGINE_VIEW_BYTES). */
-enum { ENGINE_VIEW_BYTES = 2048 };
+enum { ENGINE_VIEW_BYTES = 5120 };
 
 /* ENGINE_NO_SLOT when no live job has this id. */
 uint32_t
@@ -394,7 +405,7 @@ engine_next_job(const struct engine *engine, uint32_t after);
  * The projected row of a live job: its recorded state as of now. Returns the
  * length, at most ENGINE_EXPORT_MAX.
  */
-enum { ENGINE_EXPORT_MAX = 2048 };
+enum { ENGINE_EXPORT_MAX = 5120 };
 
 size_t
 engine_export_job(const struct engine *engine, uint32_t slot, uint8_t *buf);

@@ -4,7 +4,11 @@
  *
  *     format (1 byte) · fields of job_fields.def ·
  *     service · method · tenant · correlation · key · reason · text ·
- *     RUNNING: worker · lease_ms · timeout_ms
+ *     RUNNING: how many attempts run, and of each, oldest first,
+ *         number · fence · started_wall_ms · worker · lease_ms · timeout_ms
+ *
+ * Format 1 is still read: it has no JOB_FIELD_2, and of the one attempt only
+ * worker, lease_ms and timeout_ms; the rest is that of the job.
  *
  * Texts are a length and bytes. Rows are read from disk: any bytes may come.
  */
@@ -17,7 +21,7 @@
 
 #include <string.h>
 
-enum { EXPORT_FORMAT = 1 };
+enum { EXPORT_FORMAT = 2, EXPORT_FORMAT_OLDEST = 1 };
 
 /* Far more than any clock will show, and far from overflow. */
 static const int64_t wall_ms_max = INT64_C(4000000000000000);
@@ -81,6 +85,22 @@ put_chunk(const struct engine *engine, uint8_t *at, uint32_t ref)
 }
 
 static uint8_t *
+put_attempts(const struct job *job, uint8_t *at)
+{
+    at = varint_write(at, attempt_count_running(job));
+    for (const struct attempt *one = job->running; one != NULL;
+         one = one->next) {
+        at = put_U32(at, &one->number);
+        at = put_U64(at, &one->fence);
+        at = put_I64(at, &one->started_wall_ms);
+        at = put_text(at, worker_text(one->worker));
+        at = put_U64(at, &one->lease_ms);
+        at = put_U64(at, &one->timeout_ms);
+    }
+    return at;
+}
+
+static uint8_t *
 put_job(const struct engine *engine, const struct job *job, uint8_t *at)
 {
     char buf[FAILURE_BYTES_MAX];
@@ -98,12 +118,7 @@ put_job(const struct engine *engine, const struct job *job, uint8_t *at)
     job_get_failure(engine, job, buf, &reason, &text);
     at = put_text(at, reason);
     at = put_text(at, text);
-    if (job->attempt_now != NULL) {
-        at = put_text(at, worker_text(job->attempt_now->worker));
-        at = varint_write(at, job->attempt_now->lease_ms);
-        at = varint_write(at, job->attempt_now->timeout_ms);
-    }
-    return at;
+    return job->state == JOB_RUNNING ? put_attempts(job, at) : at;
 }
 
 size_t
@@ -216,14 +231,25 @@ struct row {
     struct text key;
     struct text reason;
     struct text text;
-    struct text worker;
-    uint64_t lease_ms;
-    uint64_t timeout_ms;
+    uint64_t running_count;
+    struct row_attempt {
+        uint32_t number;
+        uint64_t fence;
+        int64_t started_wall_ms;
+        struct text worker;
+        uint64_t lease_ms;
+        uint64_t timeout_ms;
+    } running[ENGINE_RUNNING_MAX];
 };
 
 static const uint8_t *
-get_numbers(const uint8_t *at, const uint8_t *end, struct job *job)
+get_numbers(const uint8_t *at, const uint8_t *end, uint32_t format,
+            struct job *job)
 {
+#define JOB_FIELD_2(kind, member) \
+    if (format >= 2) {            \
+        JOB_FIELD(kind, member)   \
+    }
 #define JOB_FIELD(kind, member)             \
     at = get_##kind(at, end, &job->member); \
     if (at == NULL) {                       \
@@ -256,18 +282,76 @@ get_texts(const uint8_t *at, const uint8_t *end, struct row *row)
     return at;
 }
 
+/* What both formats say of an attempt. */
 static const uint8_t *
-get_attempt(const uint8_t *at, const uint8_t *end, struct row *row)
+get_places(const uint8_t *at, const uint8_t *end, struct row_attempt *attempt)
 {
-    at = get_text(at, end, WORKER_BYTES_MAX, &row->worker);
+    at = get_text(at, end, WORKER_BYTES_MAX, &attempt->worker);
+    if (at == NULL || attempt->worker.len == 0) {
+        return NULL;
+    }
+    at = get_U64(at, end, &attempt->lease_ms);
+    return at == NULL ? NULL : get_U64(at, end, &attempt->timeout_ms);
+}
+
+static const uint8_t *
+get_attempt(const uint8_t *at, const uint8_t *end, struct row_attempt *attempt)
+{
+    at = get_U32(at, end, &attempt->number);
     if (at == NULL) {
         return NULL;
     }
-    at = varint_read(at, end, &row->lease_ms);
+    at = get_U64(at, end, &attempt->fence);
     if (at == NULL) {
         return NULL;
     }
-    return varint_read(at, end, &row->timeout_ms);
+    at = get_I64(at, end, &attempt->started_wall_ms);
+    return at == NULL ? NULL : get_places(at, end, attempt);
+}
+
+static bool
+wall_is_valid(int64_t wall_ms)
+{
+    return wall_ms >= -wall_ms_max && wall_ms <= wall_ms_max;
+}
+
+/* One after the other, and none after the job's last one. */
+static bool
+attempts_are_valid(const struct row *row)
+{
+    const struct row_attempt *before = NULL;
+
+    for (uint64_t i = 0; i < row->running_count; i++) {
+        const struct row_attempt *attempt = &row->running[i];
+
+        if (attempt->fence == 0 || attempt->fence > row->job.fence ||
+            attempt->number > row->job.attempt ||
+            !wall_is_valid(attempt->started_wall_ms) ||
+            (before != NULL && (attempt->fence <= before->fence ||
+                                attempt->number <= before->number))) {
+            return false;
+        }
+        before = attempt;
+    }
+    return row->running_count > 0;
+}
+
+static const uint8_t *
+get_attempts(const uint8_t *at, const uint8_t *end, uint32_t format,
+             struct row *row)
+{
+    if (format == 1) {
+        row->running_count = 1;
+        row->running[0].number = row->job.attempt;
+        row->running[0].fence = row->job.fence;
+        row->running[0].started_wall_ms = row->job.state_wall_ms;
+        return get_places(at, end, &row->running[0]);
+    }
+    at = get_number(at, end, ENGINE_RUNNING_MAX, &row->running_count);
+    for (uint64_t i = 0; at != NULL && i < row->running_count; i++) {
+        at = get_attempt(at, end, &row->running[i]);
+    }
+    return at;
 }
 
 static bool
@@ -279,20 +363,15 @@ decision_is_valid(const struct kept_decision *decision)
 }
 
 static bool
-wall_is_valid(int64_t wall_ms)
-{
-    return wall_ms >= -wall_ms_max && wall_ms <= wall_ms_max;
-}
-
-static bool
 job_is_valid(const struct job *job)
 {
     return job->state > JOB_NONE && job->state <= JOB_EXPIRED &&
            !job_state_is_final((enum job_state)job->state) &&
            job->priority < PRIORITY_COUNT &&
            job->idempotency <= IDEMPOTENCY_NO &&
-           job->failure_code < REDIAL_STATUS_COUNT && job->seq > 0 &&
-           job->job_seq > 0 && decision_is_valid(&job->decision) &&
+           job->failure_code < REDIAL_STATUS_COUNT &&
+           job->frozen <= RULE_HEDGE_LOST && job->seq > 0 && job->job_seq > 0 &&
+           decision_is_valid(&job->decision) &&
            wall_is_valid(job->accepted_wall_ms) &&
            wall_is_valid(job->state_wall_ms) &&
            wall_is_valid(job->until_wall_ms);
@@ -303,10 +382,12 @@ row_decode(const uint8_t *bytes, size_t len, struct row *row)
 {
     const uint8_t *end = bytes + len;
 
-    if (len == 0 || bytes[0] != EXPORT_FORMAT) {
+    uint32_t format = len == 0 ? 0 : bytes[0];
+
+    if (format < EXPORT_FORMAT_OLDEST || format > EXPORT_FORMAT) {
         return false;
     }
-    const uint8_t *at = get_numbers(bytes + 1, end, &row->job);
+    const uint8_t *at = get_numbers(bytes + 1, end, format, &row->job);
 
     if (at == NULL || !job_is_valid(&row->job)) {
         return false;
@@ -316,8 +397,8 @@ row_decode(const uint8_t *bytes, size_t len, struct row *row)
         return false;
     }
     if (row->job.state == JOB_RUNNING) {
-        at = get_attempt(at, end, row);
-        if (at == NULL || row->worker.len == 0 || row->job.fence == 0) {
+        at = get_attempts(at, end, format, row);
+        if (at == NULL || !attempts_are_valid(row)) {
             return false;
         }
     }
@@ -336,18 +417,25 @@ copy_numbers(struct job *job, const struct job *from)
 }
 
 static bool
-load_attempt(struct engine *engine, struct job *job, const struct row *row)
+load_attempts(struct engine *engine, struct job *job, const struct row *row)
 {
-    struct worker *worker = worker_await(engine, row->worker);
-    struct record started = {
-        .seq = job->fence,
-        .attempt = job->attempt,
-        .lease_ms = row->lease_ms,
-        .timeout_ms = row->timeout_ms,
-    };
+    for (uint64_t i = 0; i < row->running_count; i++) {
+        const struct row_attempt *attempt = &row->running[i];
+        struct worker *worker = worker_await(engine, attempt->worker);
+        struct record started = {
+            .seq = attempt->fence,
+            .attempt = attempt->number,
+            .wall_ms = attempt->started_wall_ms,
+            .lease_ms = attempt->lease_ms,
+            .timeout_ms = attempt->timeout_ms,
+        };
 
-    return worker != NULL &&
-           attempt_make(engine, job, worker, &started) != NULL;
+        if (worker == NULL ||
+            attempt_make(engine, job, worker, &started) == NULL) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool
@@ -377,5 +465,5 @@ engine_load_job(struct engine *engine, const uint8_t *bytes, size_t len)
     job_set_failure(engine, job, row.reason, row.text);
     engine->shown[job->state]++;
     engine->payload_bytes += job->payload_bytes;
-    return job->state != JOB_RUNNING || load_attempt(engine, job, &row);
+    return load_attempts(engine, job, &row);
 }

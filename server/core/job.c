@@ -12,6 +12,19 @@ static const uint8_t moves[JOB_EXPIRED + 1][JOB_EXPIRED + 1] = {
 #undef JOB_MOVE
 };
 
+/* The events with which a job may stay in its state. */
+static bool
+may_stay(enum job_state state, enum event_type event)
+{
+#define JOB_STAY(state_, event_)                            \
+    if (state == JOB_##state_ && event == EVENT_##event_) { \
+        return true;                                        \
+    }
+#include "server/core/job.def"
+#undef JOB_STAY
+    return false;
+}
+
 static const char *const state_names[] = {
 #define JOB_STATE(name, number, final, waits_for) [number] = #name,
 #include "server/core/job.def"
@@ -42,6 +55,11 @@ bool
 job_move(struct engine *engine, struct job *job, enum job_state to,
          const struct record *record)
 {
+    if (job->state == to) {
+        job->until_wall_ms = 0;
+        engine->moves++;
+        return may_stay(to, record->type);
+    }
     if (moves[job->state][to] != (uint8_t)record->type) {
         return false;
     }
@@ -104,7 +122,7 @@ job_make(struct engine *engine, struct job_id id, struct method *method,
 void
 job_free(struct engine *engine, struct job *job)
 {
-    redial_assert(job->attempt_now == NULL && job->ghosts == NULL);
+    redial_assert(job->running == NULL && job->ghosts == NULL);
     redial_assert(!job->waiting);
     engine->shown[job->state]--;
     engine->payload_bytes -= job->payload_bytes;
@@ -135,8 +153,8 @@ job_relocate(struct engine *engine, struct job *job)
     if (correlated) {
         list_insert_before(at, &to->correlated);
     }
-    if (to->attempt_now != NULL) {
-        to->attempt_now->job = to;
+    for (struct attempt *one = to->running; one != NULL; one = one->next) {
+        one->job = to;
     }
     map_put(&engine->jobs_by_id, to->id.bytes, to->slot);
     slab_drop(&engine->jobs, job);

@@ -5,6 +5,7 @@
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
 #include "server/core/flow.h"
+#include "server/core/hedge.h"
 #include "server/core/queue.h"
 
 static int64_t
@@ -33,6 +34,17 @@ queue_end_ms(const struct job *job)
     return job->accepted_ms + duration_ms(job->queue_ttl_ms);
 }
 
+uint32_t
+job_attempts_max(const struct engine *engine, const struct job *job)
+{
+    struct retry_counts counts = {
+        .max_attempts = job->max_attempts,
+        .attempts_limit = engine->limits.attempts_limit,
+    };
+
+    return retry_attempts_max(job->method->policy, &counts);
+}
+
 struct decision
 job_decide(const struct engine *engine, const struct job *job, enum rule rule)
 {
@@ -52,7 +64,8 @@ job_arm(struct engine *engine, struct job *job)
 
     if (!job->waiting &&
         (job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF ||
-         job->state == JOB_PARKED)) {
+         job->state == JOB_PARKED ||
+         (job->state == JOB_RUNNING && hedge_may_wait(job)))) {
         at = earlier(at, job->until_ms);
     }
     if (at == INT64_MAX) {
@@ -66,7 +79,7 @@ void
 job_release_if_done(struct engine *engine, struct job *job)
 {
     if (!job_state_is_final((enum job_state)job->state) ||
-        job->attempt_now != NULL || job->ghosts != NULL) {
+        job->running != NULL || job->ghosts != NULL) {
         return;
     }
     struct engine_command *command = emit_command(engine, COMMAND_RELEASE, 0);
@@ -80,23 +93,29 @@ job_release_if_done(struct engine *engine, struct job *job)
 void
 job_finish(struct engine *engine, struct job *job, const struct job_end *end)
 {
+    bool settled = end->attempt != 0;
+
     queue_remove(engine, job);
+    if (settled) {
+        hedge_lose(engine, job);
+    }
     struct record *record = emit_begin(engine, end->event, job);
 
-    record->attempt = job->attempt;
-    record->fence = job->fence;
+    record->attempt = settled ? end->attempt : job->attempt;
+    record->fence = settled ? end->fence : job->fence;
     record->code = end->code;
     record->reason = end->reason;
     record->text = end->text;
     record->decision = end->decision;
+    record->decision.attempts_free = job->attempts_free;
     emit_key(engine, record, job);
     if (end->with_result) {
         record->attachment = ATTACHMENT_RESULT;
     }
     emit_end_job(engine, record, job);
     heap_remove(&engine->job_timers, &job->timer);
-    if (job->attempt_now != NULL) {
-        attempt_make_ghost(engine, job->attempt_now);
+    while (job->running != NULL) {
+        attempt_make_ghost(engine, job->running);
     }
     job_release_if_done(engine, job);
 }
@@ -159,26 +178,35 @@ job_enqueue(struct engine *engine, struct job *job)
 }
 
 void
-job_go_on(struct engine *engine, struct job *job,
+job_go_on(struct engine *engine, struct job *job, uint32_t attempt,
           const struct decision *decision, const struct retry_failure *failure)
 {
     enum event_type event = EVENT_RETRY_PLANNED;
 
-    if (decision->rule == RULE_BREAKER_OPEN) {
+    bool beside = job->running != NULL;
+
+    if (beside) {
+        event = EVENT_RETRY_PLANNED;
+    } else if (decision->rule == RULE_BREAKER_OPEN) {
         event = EVENT_JOB_PARKED;
     } else if (decision->delay_source == DELAY_NONE) {
         event = EVENT_JOB_RELEASED;
     }
     struct record *record = emit_begin(engine, event, job);
 
-    record->attempt = job->attempt;
+    record->attempt = attempt;
     record->code = failure->code;
     record->reason = failure->reason;
     record->decision = *decision;
+    if (beside && decision->until_wall_ms == 0) {
+        record->decision.until_wall_ms = engine->now.wall.ms;
+    }
     emit_end_job(engine, record, job);
     job->until_ms = engine->now.mono.ms + duration_ms(decision->delay_ms);
-    if (job->state == JOB_READY ||
-        (job->state == JOB_BACKOFF && decision->delay_ms == 0)) {
+    if (beside) {
+        hedge_wait(engine, job);
+    } else if (job->state == JOB_READY ||
+               (job->state == JOB_BACKOFF && decision->delay_ms == 0)) {
         job_enqueue(engine, job);
     } else {
         job_arm(engine, job);

@@ -17,11 +17,17 @@ struct job_end {
     struct text text;
     struct decision decision;
     bool with_result; /* the report at hand has one: attach it */
+    uint32_t attempt; /* that settled it: others that run lose; 0: none did */
+    uint64_t fence;   /* of that attempt */
 };
 
 /* When the job's deadline is (mono); MONO_NEVER: it has none. */
 struct mono
 job_deadline(const struct job *job);
+
+/* The most attempts that it may be charged with, as things stand. */
+uint32_t
+job_attempts_max(const struct engine *engine, const struct job *job);
 
 /* A decision that names the rule and where the counts stand. */
 struct decision
@@ -31,7 +37,10 @@ job_decide(const struct engine *engine, const struct job *job, enum rule rule);
 void
 job_arm(struct engine *engine, struct job *job);
 
-/* Ends it: out of its queue, a running attempt told to stop, slot released. */
+/*
+ * Ends it: out of its queue, what runs told to stop, slot released. With an
+ * attempt that settled it, others that run are recorded as lost to that one.
+ */
 void
 job_finish(struct engine *engine, struct job *job, const struct job_end *end);
 
@@ -51,9 +60,12 @@ job_end_if_over(struct engine *engine, struct job *job);
 void
 job_enqueue(struct engine *engine, struct job *job);
 
-/* Goes to BACKOFF or PARKED, or back to READY, by the decision. */
+/*
+ * Goes to BACKOFF or PARKED, or back to READY, by the decision on the failure
+ * of this attempt; stays RUNNING while others run.
+ */
 void
-job_go_on(struct engine *engine, struct job *job,
+job_go_on(struct engine *engine, struct job *job, uint32_t attempt,
           const struct decision *decision, const struct retry_failure *failure);
 
 /* Frees the slot when the job is final and no attempt holds a place. */

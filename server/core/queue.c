@@ -293,7 +293,7 @@ queue_put(struct engine *engine, struct job *job)
 
     redial_assert(!job->waiting);
     job->waiting = true;
-    job->is_retry = job->attempts_charged > 0;
+    job->is_retry = job->attempts_charged > 0 || job->state == JOB_RUNNING;
     if (job->suspect) {
         join(&method->suspects, job);
     } else {
@@ -303,7 +303,7 @@ queue_put(struct engine *engine, struct job *job)
     method->waiting++;
     job->waiting_since_ms = engine->now.mono.ms;
     engine->shown[job->state]--;
-    engine->shown[JOB_READY]++;
+    engine->shown[job_shown(job)]++;
     dispatch_update(engine, method);
 }
 
@@ -315,6 +315,8 @@ queue_remove(struct engine *engine, struct job *job)
     if (!job->waiting) {
         return;
     }
+    engine->shown[job_shown(job)]--;
+    engine->shown[job->state]++;
     job->waiting = false;
     if (job->lane != NULL) {
         lane_remove(engine, job);
@@ -323,7 +325,5 @@ queue_remove(struct engine *engine, struct job *job)
     }
     list_remove(&job->age);
     method->waiting--;
-    engine->shown[JOB_READY]--;
-    engine->shown[job->state]++;
     dispatch_update(engine, method);
 }

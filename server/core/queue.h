@@ -18,7 +18,10 @@
 
 enum { GRANTS_SHARED = 8 };
 
-/* Puts a due job last in its queue. Shown as READY from now on. */
+/*
+ * Puts a due job last in its queue. Shown as READY from now on, unless it is
+ * RUNNING and waits for one attempt more: a hedge stands among the retries.
+ */
 void
 queue_put(struct engine *engine, struct job *job);
 

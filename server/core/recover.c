@@ -14,6 +14,26 @@
 static const struct hash_key state_key = {
     {UINT64_C(0x72656469616c2e73), UINT64_C(0x746174652e763100)}};
 
+static bool
+is_end(enum event_type type)
+{
+    return type == EVENT_ATTEMPT_SUCCEEDED || type == EVENT_ATTEMPT_FAILED ||
+           type == EVENT_ATTEMPT_LOST;
+}
+
+/* Live code has its own way: the attempt may become a ghost. */
+static bool
+end_attempt(struct engine *engine, struct job *job, uint64_t fence)
+{
+    struct attempt *attempt = attempt_running_by_fence(job, fence);
+
+    if (attempt == NULL) {
+        return false;
+    }
+    attempt_free(engine, attempt);
+    return true;
+}
+
 bool
 engine_apply(struct engine *engine, const struct record *record)
 {
@@ -26,8 +46,11 @@ engine_apply(struct engine *engine, const struct record *record)
     if (job == NULL) {
         return true;
     }
-    if (job->state != JOB_RUNNING && job->attempt_now != NULL) {
-        attempt_free(engine, job->attempt_now);
+    if (is_end(record->type) && !end_attempt(engine, job, record->fence)) {
+        return false;
+    }
+    while (job->state != JOB_RUNNING && job->running != NULL) {
+        attempt_free(engine, job->running);
     }
     if (job_state_is_final((enum job_state)job->state)) {
         job_free(engine, job);
@@ -57,7 +80,6 @@ restore_job(struct engine *engine, struct job *job, int64_t wall_ms)
 {
     int64_t now_ms = engine->now.mono.ms;
     int64_t in_state_ms = passed_ms(job->state_wall_ms, wall_ms);
-    struct attempt *attempt = job->attempt_now;
     uint64_t original_ms = job->decision.delay_ms;
 
     job->accepted_ms = now_ms - passed_ms(job->accepted_wall_ms, wall_ms);
@@ -66,9 +88,9 @@ restore_job(struct engine *engine, struct job *job, int64_t wall_ms)
     }
     job->until_ms = now_ms +
                     remaining_ms(job->until_wall_ms, wall_ms, original_ms);
-    if (attempt != NULL) {
-        attempt->started_ms = now_ms - in_state_ms;
-        attempt_arm(engine, attempt);
+    for (struct attempt *at = job->running; at != NULL; at = at->next) {
+        at->started_ms = now_ms - passed_ms(at->started_wall_ms, wall_ms);
+        attempt_arm(engine, at);
     }
     if (job->state == JOB_READY) {
         job_enqueue(engine, job);

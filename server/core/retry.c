@@ -38,6 +38,13 @@ classify(const struct retry_policy *policy, const struct retry_failure *failure)
     return RULE_NONE;
 }
 
+bool
+retry_is_fatal(const struct method_policy *policy,
+               const struct retry_failure *failure)
+{
+    return classify(&policy->retry, failure) != RULE_NONE;
+}
+
 uint32_t
 retry_attempts_max(const struct method_policy *policy,
                    const struct retry_counts *counts)
@@ -72,11 +79,12 @@ static struct decision
 begin(const struct method_policy *policy, const struct retry_counts *counts)
 {
     uint32_t max = retry_attempts_max(policy, counts);
+    uint32_t taken = counts->charged + counts->running;
 
     return (struct decision){
         .attempts_charged = counts->charged,
         .attempts_free = counts->free,
-        .attempts_left = max > counts->charged ? max - counts->charged : 0,
+        .attempts_left = max > taken ? max - taken : 0,
         .clamp = is_limited(policy, counts) ? CLAMP_ATTEMPTS_LIMIT : CLAMP_NONE,
         .tokens_milli = -1,
     };
@@ -109,8 +117,12 @@ refuse(const struct method_policy *policy, const struct retry_failure *failure,
     if (!target_allows_retry(target)) {
         return RULE_THROTTLED;
     }
-    if (counts->charged >= retry_attempts_max(policy, counts)) {
+    if (counts->charged + counts->running >=
+        retry_attempts_max(policy, counts)) {
         return RULE_ATTEMPTS_EXHAUSTED;
+    }
+    if (counts->frozen != RULE_NONE) {
+        return counts->frozen;
     }
     return stop ? RULE_PUSHBACK_STOP : RULE_NONE;
 }
@@ -126,6 +138,15 @@ take_pushback(const struct retry_policy *policy, uint64_t pushback_ms,
         decision->delay_ms = policy->max_pushback_ms;
         decision->clamp = CLAMP_MAX_PUSHBACK;
     }
+}
+
+/* Step 9 of a hedgingPolicy: now, or hedgingDelay between one and the next. */
+static void
+take_hedge(const struct method_policy *policy,
+           const struct retry_counts *counts, struct decision *decision)
+{
+    decision->delay_source = DELAY_HEDGE;
+    decision->delay_ms = counts->may_hedge ? 0 : policy->hedging_delay_ms;
 }
 
 /* Step 9. */
@@ -179,6 +200,8 @@ retry_decide(const struct method_policy *policy,
     if (failure->has_pushback) {
         take_pushback(&policy->retry, (uint64_t)failure->pushback_ms,
                       &decision);
+    } else if (policy->hedged) {
+        take_hedge(policy, counts, &decision);
     } else {
         take_backoff(&policy->retry, counts->backoff_n + 1, counts->previous_ms,
                      rng, &decision);
@@ -203,6 +226,10 @@ retry_decide_free(const struct method_policy *policy,
     struct decision decision = begin(policy, counts);
 
     decision.clamp = CLAMP_NONE;
+    if (counts->frozen != RULE_NONE) {
+        decision.rule = counts->frozen;
+        return decision;
+    }
     if (counts->free >= policy->retry.free_attempts_max) {
         decision.rule = RULE_FREE_EXHAUSTED;
         return decision;

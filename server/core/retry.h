@@ -11,9 +11,11 @@
  *      4  reason, then code             NON_RETRYABLE_REASON, _CODE
  *      5  charge the throttle
  *      6  throttle                      THROTTLED
- *      7  charged attempts              ATTEMPTS_EXHAUSTED
+ *      7  charged and running attempts  ATTEMPTS_EXHAUSTED
+ *         refused before (hedge.h)      that rule
  *      8  pushback                      PUSHBACK_STOP, or the delay
- *      9  backoff                       the delay
+ *      9  backoff                       the delay; hedged: none, or
+ *                                       hedgingDelay if it may not be hedged
  *     10  breaker                       BREAKER_OPEN: park, without a charge
  *     11  deadline                      DEADLINE_WOULD_EXPIRE
  *     12  RETRY_PLANNED
@@ -48,6 +50,9 @@ struct retry_counts {
     uint32_t kills;          /* workers that it took down */
     uint32_t max_attempts;   /* of the job; 0: the policy's */
     uint32_t attempts_limit; /* the operator's; 0: none */
+    uint32_t running;        /* other attempts of the job, hedge.h */
+    bool may_hedge;          /* one more may run beside those */
+    enum rule frozen;        /* nothing may follow, by this rule; 0: may */
     enum idempotency idempotency;
 };
 
@@ -55,6 +60,11 @@ struct retry_time {
     struct now now;
     struct mono deadline; /* MONO_NEVER: none */
 };
+
+/* Whether step 4 ends it: neither a retry nor a hedge may follow. */
+bool
+retry_is_fatal(const struct method_policy *policy,
+               const struct retry_failure *failure);
 
 /*
  * rule RETRY_PLANNED or BREAKER_OPEN: go on after delay_ms, until_wall_ms is

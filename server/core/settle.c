@@ -7,7 +7,9 @@
 
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
+#include "server/core/hedge.h"
 #include "server/core/life.h"
+#include "server/core/queue.h"
 #include "server/core/worker.h"
 
 #include <string.h>
@@ -21,6 +23,8 @@ struct ending {
     bool worker_dead;
     bool keep_ghost;
     bool with_result;
+    uint32_t attempt; /* the one that ended */
+    uint64_t fence;
 };
 
 static void
@@ -58,6 +62,9 @@ decide(struct engine *engine, const struct job *job,
         .kills = job->kills,
         .max_attempts = job->max_attempts,
         .attempts_limit = engine->limits.attempts_limit,
+        .running = attempt_count_running(job),
+        .may_hedge = hedge_allowed(job),
+        .frozen = (enum rule)job->frozen,
         .idempotency = (enum idempotency)job->idempotency,
     };
     struct retry_time time = {
@@ -91,16 +98,23 @@ rule_is_reason(enum rule rule)
 }
 
 static void
-refuse(struct engine *engine, struct job *job, const struct ending *ending,
-       const struct decision *decision)
+emit_refusal(struct engine *engine, struct job *job,
+             const struct ending *ending, const struct decision *decision)
 {
     struct record *record = emit_begin(engine, EVENT_RETRY_REFUSED, job);
 
-    record->attempt = job->attempt;
+    record->attempt = ending->attempt;
     record->code = ending->failure.code;
     record->reason = ending->failure.reason;
     record->decision = *decision;
     emit_end_job(engine, record, job);
+}
+
+/* Ends the job with this failure, whatever else of it runs. */
+static void
+fail(struct engine *engine, struct job *job, const struct ending *ending,
+     const struct decision *decision)
+{
     struct job_end end = {
         .event = EVENT_JOB_FAILED,
         .code = ending->failure.code,
@@ -108,6 +122,8 @@ refuse(struct engine *engine, struct job *job, const struct ending *ending,
         .text = ending->text,
         .decision = *decision,
         .with_result = ending->with_result,
+        .attempt = ending->attempt,
+        .fence = ending->fence,
     };
 
     /* What never started did not really fail. */
@@ -127,14 +143,48 @@ goes_on(enum rule rule)
            rule == RULE_FREE_RETRY;
 }
 
+/* Others of a hedged job run: whether this failure is the end all the same. */
+static bool
+is_end_of_all(const struct job *job, const struct ending *ending,
+              enum rule rule)
+{
+    if (rule == RULE_OVERLOADED_MARK) {
+        return retry_is_fatal(job->method->policy, &ending->failure);
+    }
+    return rule == RULE_NON_RETRYABLE_REASON ||
+           rule == RULE_NON_RETRYABLE_CODE || rule == RULE_POISON ||
+           rule == RULE_INDETERMINATE;
+}
+
 static void
-settle(struct engine *engine, struct attempt *attempt,
-       const struct ending *ending)
+follow(struct engine *engine, struct job *job, const struct ending *ending)
+{
+    struct decision decision = decide(engine, job, ending);
+
+    if (goes_on(decision.rule)) {
+        job_go_on(engine, job, ending->attempt, &decision, &ending->failure);
+        return;
+    }
+    emit_refusal(engine, job, ending, &decision);
+    if (job->running == NULL || is_end_of_all(job, ending, decision.rule)) {
+        fail(engine, job, ending, &decision);
+    } else {
+        job_arm(engine, job);
+    }
+}
+
+static void
+settle(struct engine *engine, struct attempt *attempt, struct ending *ending)
 {
     struct job *job = attempt->job;
 
+    ending->attempt = attempt->number;
+    ending->fence = attempt->fence;
+    queue_remove(engine, job); /* a hedge that waits is decided on anew */
     emit_ending(engine, attempt, ending);
-    job->settled = engine->report != NULL;
+    if (attempt->fence == job->fence) {
+        job->settled = engine->report != NULL;
+    }
     memcpy(&job->last_worker, attempt->worker->key, sizeof(job->last_worker));
     if (!ending->free) {
         worker_note_outcome(attempt->worker, false);
@@ -144,13 +194,7 @@ settle(struct engine *engine, struct attempt *attempt,
     } else {
         attempt_free(engine, attempt);
     }
-    struct decision decision = decide(engine, job, ending);
-
-    if (goes_on(decision.rule)) {
-        job_go_on(engine, job, &decision, &ending->failure);
-    } else {
-        refuse(engine, job, ending, &decision);
-    }
+    follow(engine, job, ending);
 }
 
 /* ---- Reports ----------------------------------------------------------- */
@@ -160,9 +204,11 @@ settle_success(struct engine *engine, struct attempt *attempt)
 {
     struct job *job = attempt->job;
     struct record *record = emit_begin(engine, EVENT_ATTEMPT_SUCCEEDED, job);
+    uint32_t number = attempt->number;
+    uint64_t fence = attempt->fence;
 
-    record->attempt = attempt->number;
-    record->fence = attempt->fence;
+    record->attempt = number;
+    record->fence = fence;
     record->worker = emit_text(engine, worker_text(attempt->worker));
     record->charged = true;
     emit_end_job(engine, record, job);
@@ -174,6 +220,8 @@ settle_success(struct engine *engine, struct attempt *attempt)
         .text = engine->report->text,
         .decision = job_decide(engine, job, RULE_SUCCEEDED),
         .with_result = engine->report->result_bytes > 0,
+        .attempt = number,
+        .fence = fence,
     };
 
     job_finish(engine, job, &end);

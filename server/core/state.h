@@ -70,7 +70,7 @@ struct job {
     uint64_t fence;   /* of its last attempt; 0: none yet */
     int64_t accepted_wall_ms;
     int64_t state_wall_ms; /* when it came to its state */
-    int64_t until_wall_ms; /* SCHEDULED, BACKOFF, PARKED; else 0 */
+    int64_t until_wall_ms; /* of SCHEDULED, BACKOFF, PARKED; next hedge */
     uint64_t not_before_ms;
     uint64_t deadline_ms;        /* 0: none */
     uint64_t queue_ttl_ms;       /* 0: none */
@@ -92,26 +92,27 @@ struct job {
     uint8_t state;        /* enum job_state */
     uint8_t priority;
     uint8_t idempotency;
-    uint8_t kills; /* workers that it killed, alone in their hands */
-    bool suspect;  /* was there when a worker died: runs alone next */
-    bool failed;   /* a failure is kept */
+    uint8_t kills;  /* workers that it killed, alone in their hands */
+    uint8_t frozen; /* the rule that lets nothing follow; 0: none */
+    bool suspect;   /* was there when a worker died: runs alone next */
+    bool failed;    /* a failure is kept */
 
     /* ---- Volatile ---- */
-    bool waiting;  /* in its lane or as a suspect: shown as READY */
+    bool waiting;  /* in its lane or as a suspect: see job_shown() */
     bool settled;  /* the last attempt ended by a report */
     bool is_retry; /* stands among the retries of its lane */
     uint32_t slot;
     struct method *method; /* recorded by name */
     struct tenant *tenant; /* recorded by name */
     struct lane *lane;
-    struct attempt *attempt_now; /* RUNNING: the one that counts */
+    struct attempt *running; /* RUNNING: those that count, oldest first */
     struct attempt *ghosts;
     struct list queue;      /* FIFO of its lane, or suspects of its method */
     struct list age;        /* all waiting jobs of its method */
     struct list correlated; /* bucket of correlation ids */
     struct heap_node timer;
     int64_t accepted_ms; /* mono */
-    int64_t until_ms;    /* mono; SCHEDULED, BACKOFF, PARKED */
+    int64_t until_ms;    /* until_wall_ms as mono */
     int64_t waiting_since_ms;
     uint64_t last_worker; /* hash of whose attempt came to nothing; 0: none */
     uint64_t lost_fence;  /* lost, and not reported late so far; 0: none */
@@ -132,6 +133,7 @@ struct attempt {
     uint64_t fence;
     uint64_t lease_ms;
     uint64_t timeout_ms;
+    int64_t started_wall_ms;
     int64_t started_ms; /* mono */
     uint32_t number;
     bool acked;   /* the worker has it: its lease renews */
@@ -143,8 +145,8 @@ struct attempt {
     enum attempt_end end;
     struct heap_node timer;
     struct list of_worker;
-    struct list ending; /* while `end` is set */
-    struct attempt *next_ghost;
+    struct list ending;   /* while `end` is set */
+    struct attempt *next; /* of the running ones or the ghosts of its job */
 };
 
 /* That a worker serves one method, or all methods of a service. */
@@ -363,6 +365,15 @@ worker_text(const struct worker *worker)
     return (struct text){.at = worker->name, .len = worker->name_len};
 }
 
+/* READY when it stands in its queue, unless it waits for one attempt more. */
+static inline enum job_state
+job_shown(const struct job *job)
+{
+    return job->waiting && job->state != JOB_RUNNING
+               ? JOB_READY
+               : (enum job_state)job->state;
+}
+
 /* A duration as it is used: never so long that a sum overflows. */
 static inline int64_t
 duration_ms(uint64_t ms)
@@ -374,8 +385,12 @@ duration_ms(uint64_t ms)
 static inline bool
 engine_has_budget(const struct engine *engine)
 {
-    /* What one job's move can at most put out. */
-    enum { RECORDS = 8, COMMANDS = 8, TEXT_BYTES = 8192 };
+    /* What one job's move can at most put out: each hedge may be lost. */
+    enum {
+        RECORDS = 8 + ENGINE_RUNNING_MAX,
+        COMMANDS = 8 + ENGINE_RUNNING_MAX,
+        TEXT_BYTES = 8192 + ENGINE_RUNNING_MAX * 1024,
+    };
     const struct engine_outbox *out = engine->out;
 
     return engine->moves < ENGINE_MOVES_MAX &&

@@ -77,7 +77,7 @@ answer_with(struct engine *engine, struct job_id id, const struct job *job)
     result->job = id;
     if (job != NULL) {
         result->slot = job->slot;
-        result->state = job->waiting ? (int)JOB_READY : (int)job->state;
+        result->state = (int)job_shown(job);
     }
 }
 

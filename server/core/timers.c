@@ -10,6 +10,7 @@
 
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
+#include "server/core/hedge.h"
 #include "server/core/life.h"
 #include "server/core/session.h"
 #include "server/core/settle.h"
@@ -35,6 +36,8 @@ job_due(struct engine *engine, struct job *job)
     }
     if (job->state == JOB_PARKED) {
         release_parked(engine, job);
+    } else if (job->state == JOB_RUNNING) {
+        hedge_wait(engine, job);
     } else {
         job_enqueue(engine, job);
     }

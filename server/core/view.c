@@ -2,6 +2,7 @@
 /* What the rest of the program may see of the engine's state. */
 #include "server/core/apply.h"
 #include "server/core/emit.h"
+#include "server/core/life.h"
 #include "server/core/retry.h"
 #include "server/core/uuid.h"
 
@@ -84,21 +85,22 @@ view_texts(const struct engine *engine, const struct job *job,
     job_get_failure(engine, job, buf, &reason, &text);
     view->last_reason = scratch_text(scratch, reason);
     view->last_text = scratch_text(scratch, text);
-    if (job->attempt_now != NULL) {
-        view->worker = scratch_text(scratch,
-                                    worker_text(job->attempt_now->worker));
-    }
 }
 
-static uint32_t
-max_attempts_of(const struct engine *engine, const struct job *job)
+static void
+view_running(const struct job *job, struct scratch *scratch,
+             struct job_view *view)
 {
-    struct retry_counts counts = {
-        .max_attempts = job->max_attempts,
-        .attempts_limit = engine->limits.attempts_limit,
-    };
-
-    return retry_attempts_max(job->method->policy, &counts);
+    for (const struct attempt *at = job->running; at != NULL; at = at->next) {
+        view->worker = scratch_text(scratch, worker_text(at->worker));
+        view->fence = at->fence;
+        view->running[view->running_count++] = (struct engine_running){
+            .number = at->number,
+            .fence = at->fence,
+            .started_wall_ms = at->started_wall_ms,
+            .worker = view->worker,
+        };
+    }
 }
 
 bool
@@ -115,7 +117,7 @@ engine_view(const struct engine *engine, uint32_t slot, char *scratch,
         .id = job->id,
         .slot = slot,
         .state = (enum job_state)job->state,
-        .shown = job->waiting ? JOB_READY : (enum job_state)job->state,
+        .shown = job_shown(job),
         .seq = job->seq,
         .job_seq = job->job_seq,
         .priority = job->priority,
@@ -126,10 +128,9 @@ engine_view(const struct engine *engine, uint32_t slot, char *scratch,
         .attempts_charged = job->attempts_charged,
         .attempts_free = job->attempts_free,
         .attempt = job->attempt,
-        .max_attempts = max_attempts_of(engine, job),
+        .max_attempts = job_attempts_max(engine, job),
         .payload_bytes = job->payload_bytes,
         .last_code = (enum redial_status)job->failure_code,
-        .fence = job->state == JOB_RUNNING ? job->fence : 0,
         .decision = job_decision(job),
     };
     if (job->deadline_ms > 0) {
@@ -137,6 +138,7 @@ engine_view(const struct engine *engine, uint32_t slot, char *scratch,
                                      duration_ms(job->deadline_ms);
     }
     view_texts(engine, job, &room, ret_view);
+    view_running(job, &room, ret_view);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/core/books.h"
 
+#include "server/core/hedge.h"
 #include "server/core/state.h"
 #include "server/core/worker.h"
 
@@ -128,10 +129,41 @@ check_method(const struct engine *engine, const struct method *method)
                      waiting > 0 && (limit == 0 || running < limit));
 }
 
+/* Those that count, in order, and when the next one may follow. */
 static void
-check_job(const struct engine *engine, const struct job *job)
+check_running(const struct job *job)
 {
-    assert_int_equal(job->attempt_now != NULL, job->state == JOB_RUNNING);
+    uint32_t count = 0;
+    uint64_t fence = 0;
+
+    for (const struct attempt *at = job->running; at != NULL; at = at->next) {
+        assert_false(at->ghost);
+        assert_ptr_equal(at->job, job);
+        assert_true(at->fence > fence && at->fence <= job->fence);
+        fence = at->fence;
+        count++;
+    }
+    assert_true(count <= ENGINE_RUNNING_MAX);
+    for (const struct attempt *at = job->ghosts; at != NULL; at = at->next) {
+        assert_true(at->ghost);
+        assert_ptr_equal(at->job, job);
+    }
+    if (job->state == JOB_RUNNING) {
+        assert_int_equal(job->attempt,
+                         job->attempts_charged + job->attempts_free + count);
+    }
+    if (job->state == JOB_RUNNING && job->frozen != 0) {
+        assert_int_equal(job->until_wall_ms, 0);
+    }
+    if (job->state == JOB_RUNNING && job->waiting) {
+        assert_true(job->until_wall_ms != 0);
+    }
+}
+
+static void
+check_job(const struct job *job)
+{
+    assert_int_equal(job->running != NULL, job->state == JOB_RUNNING);
     if (job->state >= JOB_SUCCEEDED) {
         assert_non_null(job->ghosts);
         assert_false(job->waiting);
@@ -144,11 +176,7 @@ check_job(const struct engine *engine, const struct job *job)
         !job->waiting) {
         assert_true(heap_has(&job->timer));
     }
-    if (job->attempt_now != NULL) {
-        assert_false(job->attempt_now->ghost);
-        assert_int_equal(job->attempt_now->fence, job->fence);
-    }
-    (void)engine;
+    check_running(job);
 }
 
 void
@@ -167,8 +195,8 @@ books_check(const struct engine *engine)
         if (job->state != JOB_NONE) {
             jobs++;
             bytes += job->payload_bytes;
-            shown[job->waiting ? JOB_READY : job->state]++;
-            check_job(engine, job);
+            shown[job_shown(job)]++;
+            check_job(job);
         }
     }
     for (uint32_t i = 0; i < engine->workers.fresh; i++) {

@@ -217,6 +217,9 @@ chaos_policy(void)
     fallback->retry_indeterminate = pick(2) == 0;
     fallback->attempt_timeout_ms = 1 + pick(9000);
     fallback->deadline_ms = pick(3) == 0 ? pick(30000) : 0;
+    fallback->hedged = pick(2) == 0;
+    fallback->hedging_delay_ms = pick(3) == 0 ? 0 : pick(2000);
+    fallback->idempotency = (enum idempotency)pick(3);
     rig.policy.version++;
     rig_use_policy();
 }

@@ -122,6 +122,7 @@ static const char *worker_name;
 static uint64_t priority; /* as a varint of any size */
 static uint64_t attempt;
 static uint64_t flag;
+static uint8_t format;
 
 static uint8_t *
 put_B16(uint8_t *at, const void *value)
@@ -174,7 +175,11 @@ loads_into(struct engine *engine)
     static uint8_t row[ENGINE_EXPORT_MAX];
     uint8_t *at = row;
 
-    *at++ = 1;
+    *at++ = format;
+#define JOB_FIELD_2(kind, member)         \
+    if (format >= 2) {                    \
+        at = put_##kind(at, &job.member); \
+    }
 #define JOB_FIELD(kind, member)           \
     if (!put_odd(&at, &job.member)) {     \
         at = put_##kind(at, &job.member); \
@@ -187,6 +192,12 @@ loads_into(struct engine *engine)
         at = put_text(at, "");
     }
     if (worker_name != NULL) {
+        if (format >= 2) {
+            at = varint_write(at, 1);
+            at = varint_write(at, attempt);
+            at = varint_write(at, job.fence);
+            at = varint_write(at, zigzag_encode(job.state_wall_ms));
+        }
         at = put_text(at, worker_name);
         at = varint_write(at, 10000);
         at = varint_write(at, 1000);
@@ -220,6 +231,7 @@ make_up(void)
     priority = 5;
     attempt = 0;
     flag = 0;
+    format = 2;
 }
 
 static void
@@ -247,6 +259,9 @@ fields_out_of_range_are_refused(void **state)
     REFUSES(job.decision.rule = RULE_HEDGE_LOST + 1);
     REFUSES(job.decision.delay_source = DELAY_TARGET_PUSHBACK + 1);
     REFUSES(job.decision.clamp = CLAMP_ATTEMPTS_LIMIT + 1);
+    REFUSES(job.frozen = RULE_HEDGE_LOST + 1);
+    REFUSES(format = 0);
+    REFUSES(format = 3);
     REFUSES(job.accepted_wall_ms = INT64_MAX);
     REFUSES(job.state_wall_ms = INT64_MIN);
     REFUSES(job.until_wall_ms = INT64_MAX);
@@ -264,6 +279,11 @@ fields_out_of_range_are_refused(void **state)
     job.fence = 1;
     worker_name = "w/1";
     assert_true(loads());
+    format = 1;
+    assert_true(loads());
+    REFUSES(format = 1; job.state = JOB_RUNNING; worker_name = "w/1");
+    REFUSES(format = 1; job.state = JOB_RUNNING; job.fence = 1;
+            worker_name = "");
 }
 
 static void
