@@ -94,6 +94,9 @@ fill_decision(struct redial_decision *decision,
     decision->tokens_milli = message->tokens_milli;
     decision->until_wall_ms = message->until_wall_ms;
     decision->policy_version = message->policy_version;
+    decision->tokens_max_milli = message->tokens_max_milli;
+    decision->has_budget = message->has_budget_milli;
+    decision->budget_milli = message->budget_milli;
 }
 
 static const struct redial_decision *
@@ -133,6 +136,7 @@ copy_outcome(struct copier *copier, const Redial__V1__Outcome *message)
     outcome.result = copy_bytes(copier, message->result);
     outcome.result_bytes = message->result.len;
     outcome.content_type = copy_text(copier, message->content_type);
+    outcome.for_target = message->for_target;
     copy = take(copier, sizeof(*copy), alignof(struct redial_outcome));
     if (copy != NULL) {
         *copy = outcome;
@@ -311,6 +315,35 @@ fill_event_names(struct redial_event *to, const Redial__V1__Event *message)
     to->reason = text_or_empty(message->reason);
     to->text = text_or_empty(message->text);
     to->traceparent = text_or_empty(message->traceparent);
+    to->target = text_or_empty(message->target);
+}
+
+static enum redial_idempotency
+idempotency(int64_t value)
+{
+    return value >= REDIAL_IDEMPOTENCY_UNSET && value <= REDIAL_NOT_IDEMPOTENT
+               ? (enum redial_idempotency)value
+               : REDIAL_IDEMPOTENCY_UNSET;
+}
+
+/* What belongs to some types only. */
+static void
+fill_event_details(struct redial_event *to, const Redial__V1__Event *message)
+{
+    to->has_pushback = message->has_pushback_ms;
+    to->pushback_ms = message->pushback_ms;
+    to->for_target = message->for_target;
+    to->overloaded = message->overloaded;
+    to->hedge = message->hedge;
+    to->timeout_ms = message->timeout_ms;
+    to->priority = message->priority;
+    to->idempotent = idempotency(message->idempotent);
+    to->not_before_ms = message->not_before_ms;
+    to->deadline_ms = message->deadline_ms;
+    to->queue_ttl_ms = message->queue_ttl_ms;
+    to->max_attempts = message->max_attempts;
+    to->attempt_timeout_ms = message->attempt_timeout_ms;
+    to->payload_bytes = message->payload_bytes;
 }
 
 void
@@ -330,6 +363,7 @@ redial_i_event_fill(struct redial_i_event *event,
     to->has_code = message->has_code;
     to->code = redial_i_status(message->code);
     to->charged = message->charged;
+    fill_event_details(to, message);
     if (message->decision != NULL) {
         fill_decision(&event->decision, message->decision);
         to->decision = &event->decision;

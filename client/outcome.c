@@ -84,6 +84,9 @@ pack_checked(const redial_attempt *attempt,
     message.text = clean_text(text, sizeof(text), outcome->text);
     message.has_pushback_ms = outcome->has_pushback;
     message.pushback_ms = outcome->pushback_ms;
+    message.has_for_target = outcome->has_pushback &&
+                             (flags & REDIAL_COMPLETE_FOR_TARGET) != 0;
+    message.for_target = message.has_for_target;
     message.has_result = outcome->result_bytes > 0;
     message.result.data = result.out;
     message.result.len = outcome->result_bytes;

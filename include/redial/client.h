@@ -267,13 +267,18 @@ struct redial_outcome {
     const void *result;  /* at most REDIAL_PAYLOAD_BYTES_MAX */
     size_t result_bytes;
     const char *content_type; /* of the result */
+    /*
+     * What the library fills only: the pushback was meant for all retries of
+     * the target (a worker says REDIAL_COMPLETE_FOR_TARGET).
+     */
+    bool for_target;
 };
 
 /* Why a job goes on, waits or ends: the rule, its inputs, the next time. */
 struct redial_decision {
     const char *rule;         /* "RETRY_PLANNED", "ATTEMPTS_EXHAUSTED" */
     uint64_t delay_ms;        /* what came out */
-    const char *delay_source; /* "backoff", "pushback", "breaker" */
+    const char *delay_source; /* "backoff", "pushback", "hedge" ... */
     uint64_t backoff_ms;      /* before jitter */
     uint32_t jitter_permille; /* the factor drawn; 1000 is 1.0 */
     const char *clamp;        /* which limit changed the delay */
@@ -284,6 +289,9 @@ struct redial_decision {
     int64_t tokens_milli;  /* left in the throttle, in thousandths */
     int64_t until_wall_ms; /* next try, since 1970 UTC; 0: none */
     uint32_t policy_version;
+    int64_t tokens_max_milli; /* of that throttle; 0: not known */
+    bool has_budget;
+    int64_t budget_milli; /* retries left in the budget, in thousandths */
 };
 
 struct redial_attempt_info {
@@ -519,6 +527,23 @@ struct redial_event {
     const char *traceparent;
     const struct redial_decision *decision; /* or NULL */
     const struct redial_gap *gap;           /* type "stream.gap" only */
+
+    const char *target;  /* that this changed, if it is not the service */
+    bool has_pushback;   /* what the worker asked for: */
+    int64_t pushback_ms; /* < 0: do not retry */
+    bool for_target;     /* ... and that for all retries of the target */
+    bool overloaded;     /* ... and not elsewhere either */
+    bool hedge;          /* "attempt.started": beside others that run */
+    uint64_t timeout_ms; /* "attempt.started": its time limit; 0: not told */
+    /* "job.accepted": what the agent asked for; 0: nothing. */
+    uint32_t priority;
+    enum redial_idempotency idempotent;
+    uint64_t not_before_ms;
+    uint64_t deadline_ms;
+    uint64_t queue_ttl_ms;
+    uint32_t max_attempts;
+    uint64_t attempt_timeout_ms;
+    uint64_t payload_bytes;
 };
 
 /*

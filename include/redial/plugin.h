@@ -94,6 +94,11 @@ enum redial_plugin_outcome_flags {
     REDIAL_PLUGIN_OVERLOADED = 1u << 1,
     /* pushback_ms is set. */
     REDIAL_PLUGIN_HAS_PUSHBACK = 1u << 2,
+    /*
+     * pushback_ms is meant for all retries of the target, not for this job
+     * alone. A host that does not know the flag takes it for this job's.
+     */
+    REDIAL_PLUGIN_FOR_TARGET = 1u << 3,
 };
 
 /*

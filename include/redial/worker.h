@@ -189,6 +189,11 @@ enum redial_complete_flags {
      * worker at once. Not after the upstream has been touched.
      */
     REDIAL_COMPLETE_NOT_STARTED = 2,
+    /*
+     * outcome->pushback_ms is meant for the whole target: until then the
+     * gateway holds all retries that go there, not just this job's.
+     */
+    REDIAL_COMPLETE_FOR_TARGET = 4,
 };
 
 /*

@@ -146,6 +146,7 @@ take_outcome(const Redial__V1__Outcome *outcome,
     ret->text = text_of(outcome->text);
     ret->has_pushback = outcome->has_pushback_ms;
     ret->pushback_ms = outcome->pushback_ms;
+    ret->for_target = outcome->has_pushback_ms && outcome->for_target;
     ret->result_bytes = outcome->result.len;
     if ((unsigned)outcome->code >= REDIAL_STATUS_COUNT) {
         return refuse(error, "outcome.code", "is not a status code (0 to 16)");

@@ -103,6 +103,9 @@ complete_attempt(redial_attempt *attempt,
     if ((from->flags & REDIAL_PLUGIN_OVERLOADED) != 0) {
         flags |= REDIAL_COMPLETE_OVERLOADED;
     }
+    if ((from->flags & REDIAL_PLUGIN_FOR_TARGET) != 0) {
+        flags |= REDIAL_COMPLETE_FOR_TARGET;
+    }
     redial_attempt_complete(attempt, &outcome, flags);
 }
 

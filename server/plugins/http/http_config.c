@@ -39,6 +39,7 @@ static const struct setting fields[] = {
     {"cert_file", SETTING_TEXT, AT(cert_file), 0, 0, NULL},
     {"key_file", SETTING_TEXT, AT(key_file), 0, 0, NULL},
     {"proxy", SETTING_TEXT, AT(proxy), 0, 0, NULL},
+    {"retry_after_for", SETTING_TEXT, AT(retry_after_for), 0, 0, NULL},
     {"codes", SETTING_MAP, AT(codes), 0, CODES_MAX, NULL},
 };
 
@@ -144,7 +145,8 @@ static bool
 set_defaults(struct http_config *config)
 {
     return settings_text(&config->method, "POST") &&
-           settings_text(&config->key_header, "Idempotency-Key");
+           settings_text(&config->key_header, "Idempotency-Key") &&
+           settings_text(&config->retry_after_for, "job");
 }
 
 bool
@@ -163,6 +165,14 @@ http_config_read(struct http_config *config, const char *json, size_t len,
     if (!is_token(config->method)) {
         settings_complain(error, "$.method: \"%s\" is no method",
                           config->method);
+        good = false;
+    }
+    if (strcmp(config->retry_after_for, "job") != 0 &&
+        strcmp(config->retry_after_for, "target") != 0) {
+        settings_complain(error,
+                          "$.retry_after_for: \"%s\" is neither \"job\" nor "
+                          "\"target\"",
+                          config->retry_after_for);
         good = false;
     }
     return codes_check(&config->codes, &reasons, error) && good;

@@ -23,6 +23,9 @@
  *   redirects_max       0..10; default 0: a redirect is an answer like others
  *   ca_file cert_file key_file  PEM files for https
  *   proxy               URL; default: no proxy, whatever the environment says
+ *   retry_after_for     "job" (the default): a Retry-After holds the job that
+ *                       got it; "target": it holds all retries of its target,
+ *                       for servers that mean everybody
  *   codes               object: other status codes for reasons, see codes.h:
  *                       "100".."599", HTTP_n and the words below
  *
@@ -34,10 +37,11 @@
  * CONNECTION_LOST UNAVAILABLE; RESPONSE_TIMEOUT DEADLINE_EXCEEDED; TLS_FAILED
  * FAILED_PRECONDITION; RESULT_TOO_LARGE and HTTP_FAILED INTERNAL.
  *
- * Retry-After of 429 and 503, in seconds or as a date, becomes the pushback;
- * one that cannot be read is ignored. Connections are used again. Nothing is
- * ever sent twice: a request with a body that fails on a connection which the
- * server was just closing ends as CONNECTION_LOST.
+ * Retry-After of 429 and 503, in seconds or as a date, becomes the pushback,
+ * for whom retry_after_for says; one that cannot be read is ignored.
+ * Connections are used again. Nothing is ever sent twice: a request with a body
+ * that fails on a connection which the server was just closing ends as
+ * CONNECTION_LOST.
  */
 #ifndef REDIAL_SERVER_PLUGINS_HTTP_HTTP_CONFIG_H
 #define REDIAL_SERVER_PLUGINS_HTTP_HTTP_CONFIG_H
@@ -54,6 +58,7 @@ struct http_config {
     char *cert_file;
     char *key_file;
     char *proxy;
+    char *retry_after_for;
     struct setting_map headers;
     struct setting_map codes;
     struct setting_list metadata_headers;

@@ -403,6 +403,9 @@ finish_with_status(struct http_transfer *transfer, long status, int64_t now_ms)
     if ((status == HTTP_TOO_MANY_REQUESTS || status == HTTP_UNAVAILABLE) &&
         retry_after_read(transfer->retry_after, now_ms, &outcome.pushback_ms)) {
         outcome.flags |= REDIAL_PLUGIN_HAS_PUSHBACK;
+        if (strcmp(transfer->config->retry_after_for, "target") == 0) {
+            outcome.flags |= REDIAL_PLUGIN_FOR_TARGET;
+        }
     }
     complete(transfer, &outcome);
 }

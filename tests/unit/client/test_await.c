@@ -599,7 +599,13 @@ get_gives_attempts_and_decisions(void **state)
     failure.reason = reason;
     failure.has_pushback_ms = true;
     failure.pushback_ms = -1;
+    failure.has_for_target = true;
+    failure.for_target = true;
     decision.rule = rule;
+    decision.has_tokens_max_milli = true;
+    decision.tokens_max_milli = 10000;
+    decision.has_budget_milli = true;
+    decision.budget_milli = 2500;
     decision.has_tokens_milli = true;
     decision.tokens_milli = -5;
     redial__v1__attempt__init(&attempts[0]);
@@ -629,8 +635,13 @@ get_gives_attempts_and_decisions(void **state)
     assert_string_equal(getting.info->attempts[0].outcome->reason, reason);
     assert_true(getting.info->attempts[0].outcome->has_pushback);
     assert_int_equal(getting.info->attempts[0].outcome->pushback_ms, -1);
+    assert_true(getting.info->attempts[0].outcome->for_target);
     assert_string_equal(getting.info->attempts[0].decision->rule, rule);
     assert_int_equal(getting.info->attempts[0].decision->tokens_milli, -5);
+    assert_int_equal(getting.info->attempts[0].decision->tokens_max_milli,
+                     10000);
+    assert_true(getting.info->attempts[0].decision->has_budget);
+    assert_int_equal(getting.info->attempts[0].decision->budget_milli, 2500);
     assert_null(getting.info->attempts[1].outcome);
     assert_int_equal(getting.info->last_failure->code, REDIAL_UNAVAILABLE);
     redial_job_info_free(getting.info);

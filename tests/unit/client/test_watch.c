@@ -155,6 +155,63 @@ events_come_one_by_one_with_a_cursor_behind_each(void **state)
 }
 
 static void
+an_event_has_all_that_was_sent(void **state)
+{
+    struct rig *rig = *state;
+    struct opening opening = {.client = rig->client, .cursor = "start"};
+    Redial__V1__WatchResponse response = REDIAL__V1__WATCH_RESPONSE__INIT;
+    Redial__V1__Event sent = REDIAL__V1__EVENT__INIT;
+    Redial__V1__Event *pointers[] = {&sent};
+    const struct redial_event *event;
+    char type[] = "attempt.failed";
+    char target[] = "tts";
+    char cursor[] = "e:1";
+
+    sent.type = type;
+    sent.target = target;
+    sent.has_seq = sent.has_pushback_ms = sent.has_for_target = true;
+    sent.has_overloaded = sent.has_hedge = sent.has_timeout_ms = true;
+    sent.has_priority = sent.has_idempotent = sent.has_not_before_ms = true;
+    sent.has_deadline_ms = sent.has_queue_ttl_ms = true;
+    sent.has_max_attempts = sent.has_attempt_timeout_ms = true;
+    sent.has_payload_bytes = true;
+    sent.seq = 1;
+    sent.pushback_ms = -7;
+    sent.for_target = sent.overloaded = sent.hedge = true;
+    sent.timeout_ms = 11;
+    sent.priority = 9;
+    sent.idempotent = REDIAL__V1__IDEMPOTENCY__NOT_IDEMPOTENT;
+    sent.not_before_ms = 12;
+    sent.deadline_ms = 13;
+    sent.queue_ttl_ms = 14;
+    sent.max_attempts = 15;
+    sent.attempt_timeout_ms = 16;
+    sent.payload_bytes = 17;
+    response.n_events = 1;
+    response.events = pointers;
+    response.cursor = cursor;
+    struct background *thread = background(run_open, &opening);
+
+    peer_answer(peer_next(rig->peer, "Watch"), &response.base);
+    join(thread);
+    event = next_is(opening.watch, 1);
+    assert_string_equal(event->target, "tts");
+    assert_true(event->has_pushback && event->for_target);
+    assert_true(event->overloaded && event->hedge);
+    assert_int_equal(event->pushback_ms, -7);
+    assert_int_equal(event->timeout_ms, 11);
+    assert_int_equal(event->priority, 9);
+    assert_int_equal(event->idempotent, REDIAL_NOT_IDEMPOTENT);
+    assert_int_equal(event->not_before_ms, 12);
+    assert_int_equal(event->deadline_ms, 13);
+    assert_int_equal(event->queue_ttl_ms, 14);
+    assert_int_equal(event->max_attempts, 15);
+    assert_int_equal(event->attempt_timeout_ms, 16);
+    assert_int_equal(event->payload_bytes, 17);
+    redial_watch_close(opening.watch);
+}
+
+static void
 from_now_is_anchored_before_open_returns(void **state)
 {
     struct rig *rig = *state;
@@ -370,6 +427,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(events_come_one_by_one_with_a_cursor_behind_each),
+        TEST(an_event_has_all_that_was_sent),
         TEST(from_now_is_anchored_before_open_returns),
         TEST(a_restart_of_the_gateway_loses_and_doubles_nothing),
         TEST(a_cursor_goes_on_in_another_client),

@@ -20,7 +20,8 @@ outcomes_arrive_as_given_or_as_internal(void **state)
     greet(rig);
     assign(next(rig, "Poll"), 1, 3, 0);
     held(rig, 2);
-    complete_with(rig, 0, &outcome, REDIAL_COMPLETE_OVERLOADED);
+    complete_with(rig, 0, &outcome,
+                  REDIAL_COMPLETE_OVERLOADED | REDIAL_COMPLETE_FOR_TARGET);
     outcome.code = (enum redial_status)99;
     complete_with(rig, 1, &outcome, 0);
     outcome.code = REDIAL_OK;
@@ -34,6 +35,7 @@ outcomes_arrive_as_given_or_as_internal(void **state)
             if (strcmp(report->token->job_id, "j1") == 0) {
                 assert_true(report->overloaded);
                 assert_int_equal(report->outcome->pushback_ms, 1500);
+                assert_true(report->outcome->for_target);
                 assert_string_equal(report->outcome->text, "bad ? text");
                 assert_string_equal(report->outcome->reason, "QUOTA");
             } else if (strcmp(report->token->job_id, "j2") == 0) {

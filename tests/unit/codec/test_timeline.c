@@ -86,6 +86,72 @@ each_attempt_has_its_outcome_and_what_followed(void **state)
 }
 
 static void
+attempts_that_overlap_are_told_apart(void **state)
+{
+    struct record records[] = {
+        record(EVENT_JOB_ACCEPTED, 1, 0),
+        record(EVENT_ATTEMPT_STARTED, 2, 1),
+        record(EVENT_ATTEMPT_STARTED, 3, 2),
+        record(EVENT_ATTEMPT_FAILED, 4, 1),
+        record(EVENT_RETRY_PLANNED, 5, 1),
+        record(EVENT_ATTEMPT_STARTED, 6, 3),
+        record(EVENT_ATTEMPT_SUCCEEDED, 7, 2),
+        record(EVENT_ATTEMPT_LOST, 8, 3),
+        record(EVENT_JOB_SUCCEEDED, 9, 2),
+    };
+    struct codec_timeline timeline = {.records = records, .count = 9};
+    Redial__V1__GetResponse *response;
+    const Redial__V1__Job *job;
+
+    (void)state;
+    records[3].has_pushback = true;
+    records[3].pushback_ms = 40;
+    records[3].for_target = true;
+    records[4].decision.rule = RULE_HEDGE_PLANNED;
+    records[7].decision.rule = RULE_HEDGE_LOST;
+    records[8].decision.rule = RULE_SUCCEEDED;
+    response = build(&timeline);
+    job = response->job;
+    assert_int_equal(job->n_attempts, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(job->attempts[i]->number, i + 1);
+    }
+    assert_string_equal(job->attempts[0]->state, "FAILED");
+    assert_string_equal(job->attempts[0]->decision->rule, "HEDGE_PLANNED");
+    assert_int_equal(job->attempts[0]->outcome->pushback_ms, 40);
+    assert_true(job->attempts[0]->outcome->for_target);
+    assert_string_equal(job->attempts[1]->state, "SUCCEEDED");
+    assert_string_equal(job->attempts[1]->decision->rule, "SUCCEEDED");
+    assert_string_equal(job->attempts[2]->state, "LOST");
+    assert_string_equal(job->attempts[2]->decision->rule, "HEDGE_LOST");
+    redial__v1__get_response__free_unpacked(response, NULL);
+}
+
+static void
+a_live_job_has_its_last_decision(void **state)
+{
+    struct record records[] = {
+        record(EVENT_JOB_ACCEPTED, 1, 0),
+        record(EVENT_ATTEMPT_STARTED, 2, 1),
+    };
+    struct job_view view = {
+        .state = JOB_RUNNING,
+        .shown = JOB_RUNNING,
+        .decision = {.rule = RULE_RETRY_PLANNED, .attempts_left = 2},
+    };
+    struct codec_timeline timeline = {
+        .records = records, .count = 2, .view = &view};
+    Redial__V1__GetResponse *response;
+
+    (void)state;
+    response = build(&timeline);
+    assert_string_equal(response->job->attempts[0]->state, "RUNNING");
+    assert_non_null(response->job->decision);
+    assert_int_equal(response->job->decision->attempts_left, 2);
+    redial__v1__get_response__free_unpacked(response, NULL);
+}
+
+static void
 an_attempt_whose_start_was_trimmed_is_still_told(void **state)
 {
     struct record records[] = {
@@ -137,6 +203,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_attempt_has_its_outcome_and_what_followed),
+        cmocka_unit_test(attempts_that_overlap_are_told_apart),
+        cmocka_unit_test(a_live_job_has_its_last_decision),
         cmocka_unit_test(an_attempt_whose_start_was_trimmed_is_still_told),
         cmocka_unit_test(the_history_of_a_hundred_failures_is_whole),
     };

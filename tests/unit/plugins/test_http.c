@@ -153,6 +153,23 @@ a_header_can_give_the_reason(void **state)
 }
 
 static void
+retry_after_holds_the_target_where_it_shall(void **state)
+{
+    (void)state;
+    open_http("/status/{service}?retry-after={method}",
+              ",\"retry_after_for\":\"target\"");
+    struct redial_plugin_attempt attempt = fake_attempt();
+    attempt.service = "503";
+    attempt.method = "7";
+    const struct fake_outcome *outcome = fake_host_run(&fake, &attempt);
+    assert_int_equal(outcome->flags,
+                     REDIAL_PLUGIN_HAS_PUSHBACK | REDIAL_PLUGIN_FOR_TARGET);
+    assert_int_equal(outcome->pushback_ms, 7000);
+    attempt.service = "500";
+    assert_int_equal(fake_host_run(&fake, &attempt)->flags, 0);
+}
+
+static void
 retry_after_becomes_pushback(void **state)
 {
     (void)state;
@@ -473,6 +490,8 @@ all_mistakes_in_a_configuration_are_named(void **state)
         {"{\"url\":\"http://x/{servise}\"}", "did you mean {service}?"},
         {"{\"url\":\"http://x/\",\"urls\":\"\"}", "did you mean \"url\"?"},
         {"{\"url\":\"http://x/\",\"method\":\"GET /\"}", "is no method"},
+        {"{\"url\":\"http://x/\",\"retry_after_for\":\"all\"}",
+         "retry_after_for: \"all\" is neither"},
         {"{\"url\":\"http://x/\",\"headers\":{\"A B\":\"\"}}",
          "\"A B\" is no name of a header"},
         {"{\"url\":\"http://x/\",\"headers\":{\"A\":\"b\\r\\nc\"}}",
@@ -501,6 +520,7 @@ main(void)
         TEST(codes_can_be_replaced),
         TEST(a_header_can_give_the_reason),
         TEST(retry_after_becomes_pushback),
+        TEST(retry_after_holds_the_target_where_it_shall),
         TEST(the_request_carries_the_job),
         TEST(headers_cannot_be_injected),
         TEST(methods_without_a_body_send_none),
