@@ -100,6 +100,15 @@ apply_started(struct engine *engine, struct job *job,
     return true;
 }
 
+/* What the token was for did start, unless it is still to come. */
+static void
+settle_token(struct job *job)
+{
+    if (!job_has_retry_planned(job)) {
+        job->budget_slice = 0;
+    }
+}
+
 /* An attempt that failed or was lost. */
 static bool
 apply_failed(struct engine *engine, struct job *job,
@@ -111,6 +120,7 @@ apply_failed(struct engine *engine, struct job *job,
     if (record->charged) {
         job->attempts_charged++;
         job->free_streak = 0;
+        settle_token(job);
         job->failed = true;
         job->failure_code = (uint8_t)record->code;
         job_set_failure(engine, job, record->reason, record->text);
@@ -133,6 +143,7 @@ apply_succeeded(struct job *job)
     }
     job->attempts_charged++;
     job->free_streak = 0;
+    settle_token(job);
     job->suspect = false;
     return true;
 }
@@ -148,11 +159,23 @@ apply_decided(struct engine *engine, struct job *job, enum job_state to,
         return false;
     }
     job_set_decision(job, decision);
+    if (record->budget_delta_milli < 0) {
+        job->budget_slice = record->budget_slice;
+    }
     if (to == JOB_SCHEDULED || to == JOB_BACKOFF || to == JOB_PARKED ||
         to == JOB_RUNNING) {
         job->until_wall_ms = decision->until_wall_ms;
     }
     return true;
+}
+
+/* A hold may take the place of both; only a backoff has a nominal length. */
+static bool
+is_after_pushback(const struct decision *decision)
+{
+    return decision->delay_source == DELAY_PUSHBACK ||
+           (decision->delay_source == DELAY_TARGET_PUSHBACK &&
+            decision->backoff_ms == 0);
 }
 
 static bool
@@ -169,12 +192,14 @@ apply_planned(struct engine *engine, struct job *job,
     if (decision->rule != RULE_RETRY_PLANNED) {
         return true;
     }
-    if (decision->delay_source == DELAY_PUSHBACK) {
+    if (is_after_pushback(decision)) {
         job->backoff_n = 0;
         job->previous_delay_ms = 0;
     } else if (decision->delay_source != DELAY_HEDGE) {
         job->backoff_n++;
-        job->previous_delay_ms = decision->delay_ms;
+        job->previous_delay_ms = decision->delay_source == DELAY_BACKOFF
+                                     ? decision->delay_ms
+                                     : decision->backoff_ms;
     }
     return true;
 }
@@ -258,6 +283,10 @@ apply_record(struct engine *engine, const struct record *record,
     *ret_job = NULL;
     engine->next_seq = record->seq + 1;
     engine->last_wall_ms = record->wall_ms;
+    if (target_is_changed_by(record) &&
+        !target_apply(engine, record, known->target)) {
+        return false;
+    }
     if (!event_type_is_about_job(record->type)) {
         return true;
     }

@@ -16,7 +16,8 @@ struct known {
     struct method *method;
     struct tenant *tenant;
     struct worker *worker;
-    bool is_new; /* JOB_ACCEPTED: no job has this id */
+    struct target *target; /* that the record changes */
+    bool is_new;           /* JOB_ACCEPTED: no job has this id */
 };
 
 /*

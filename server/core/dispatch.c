@@ -4,6 +4,7 @@
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
 #include "server/core/hedge.h"
+#include "server/core/hold.h"
 #include "server/core/life.h"
 #include "server/core/queue.h"
 #include "server/core/worker.h"
@@ -213,6 +214,18 @@ attempt_timeout_ms(const struct job *job, uint64_t remaining_ms)
     return timeout_ms;
 }
 
+/* First attempts deposit; a hedge that no failure paid for pays now. */
+static void
+count_in_budget(struct engine *engine, const struct job *job,
+                struct record *record)
+{
+    if (job->attempt == 0) {
+        target_deposit(engine, record, job->method->target);
+    } else if (record->hedge && job->decision.rule == RULE_HEDGE_PLANNED) {
+        target_take_hedge(engine, record, job->method->target);
+    }
+}
+
 static void
 start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
 {
@@ -232,6 +245,7 @@ start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
     record->lease_ms = engine->limits.lease_ms;
     record->timeout_ms = attempt_timeout_ms(job, remaining_ms);
     hedge_plan(engine, job, record);
+    count_in_budget(engine, job, record);
     uint32_t before = job->attempts_charged + attempt_count_running(job);
 
     emit_end(engine, record, &(struct known){.job = job, .worker = worker});
@@ -291,6 +305,9 @@ start_suspect(struct engine *engine, struct method *method)
 {
     struct job *job = container_of(list_first(&method->suspects), struct job,
                                    queue);
+    if (hold_job(engine, job)) {
+        return true;
+    }
     struct offer *offer = reserved_offer(engine, method);
 
     if (offer == NULL) {
@@ -328,7 +345,7 @@ serve(struct engine *engine, struct method *method)
         starve(method);
         return;
     }
-    if (job_end_if_over(engine, job) ||
+    if (job_end_if_over(engine, job) || hold_job(engine, job) ||
         (job->state == JOB_RUNNING && !hedge_admit(engine, job))) {
         return;
     }

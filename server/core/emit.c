@@ -82,6 +82,7 @@ emit_begin(struct engine *engine, enum event_type type, const struct job *job)
     record->seq = engine->next_seq;
     record->wall_ms = engine->now.wall.ms;
     record->slot = ENGINE_NO_SLOT;
+    record->target_index = ENGINE_NO_SLOT;
     if (job != NULL) {
         describe_job(engine, record, job);
     }
@@ -99,6 +100,7 @@ struct job *
 emit_end(struct engine *engine, struct record *record,
          const struct known *known)
 {
+    struct known all = *known;
     struct job *job = NULL;
 
     redial_assert(record == &engine->out->records[engine->out->record_count]);
@@ -106,10 +108,16 @@ emit_end(struct engine *engine, struct record *record,
     if (is_decision(record->type)) {
         engine->rules[record->decision.rule]++;
     }
-    bool applied = apply_record(engine, record, known, &job);
+    if (record->target_index != ENGINE_NO_SLOT) {
+        all.target = slab_at(&engine->targets, record->target_index);
+    }
+    bool applied = apply_record(engine, record, &all, &job);
 
     redial_assert(applied);
     (void)applied;
+    if (all.target != NULL) {
+        target_note_change(engine, all.target);
+    }
     if (job != NULL) {
         record->slot = job->slot;
     }

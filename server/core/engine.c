@@ -15,20 +15,35 @@
 #include "server/core/session.h"
 #include "server/core/settle.h"
 #include "server/core/submit.h"
+#include "server/core/target.h"
 #include "server/core/timers.h"
 #include "server/core/worker.h"
 
 /* ---- Inputs that concern the gateway itself ---------------------------- */
 
 static void
+retarget(struct engine *engine, struct method *method)
+{
+    struct target *before = method->target;
+
+    method->target = target_hold_for(engine, service_text(method->service),
+                                     method->policy);
+    before->retries_waiting -= method->backoff;
+    method->target->retries_waiting += method->backoff;
+    target_unref(engine, before);
+}
+
+static void
 take_policy(struct engine *engine, const struct policy_set *policy)
 {
     engine->policy = policy;
+    targets_take_policy(engine);
     for (uint32_t i = 0; i < engine->methods.fresh; i++) {
         struct method *method = slab_at(&engine->methods, i);
 
         method->policy = policy_find(policy, service_text(method->service),
                                      method_text(method));
+        retarget(engine, method);
         dispatch_update(engine, method);
     }
 }
@@ -131,6 +146,7 @@ engine_step(struct engine *engine, struct now now,
     take(engine, input);
     settle_run(engine);
     dispatch_run(engine);
+    targets_run(engine);
 }
 
 struct mono

@@ -464,6 +464,9 @@ engine_load_job(struct engine *engine, const uint8_t *bytes, size_t len)
     job_set_key(engine, job, row.key);
     job_set_failure(engine, job, row.reason, row.text);
     engine->shown[job->state]++;
+    if (job->state == JOB_BACKOFF) {
+        method_count_backoff(method, true);
+    }
     engine->payload_bytes += job->payload_bytes;
     return load_attempts(engine, job, &row);
 }

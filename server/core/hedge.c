@@ -81,11 +81,13 @@ find_refusal(struct engine *engine, const struct job *job)
         return RULE_ATTEMPTS_EXHAUSTED;
     }
     /* One that follows a failure was let through when that was decided. */
-    if (job->decision.rule == RULE_HEDGE_PLANNED &&
-        !target_allows_retry(&job->method->service->target)) {
-        return RULE_THROTTLED;
+    if (job->decision.rule != RULE_HEDGE_PLANNED) {
+        return RULE_NONE;
     }
-    return RULE_NONE;
+    enum rule rule = target_refuses(engine, job->method->target);
+
+    target_count(engine, job->method->target, rule);
+    return rule;
 }
 
 bool

@@ -69,6 +69,9 @@ job_move(struct engine *engine, struct job *job, enum job_state to,
     }
     engine->shown[to]++;
     engine->moves++;
+    if ((job->state == JOB_BACKOFF) != (to == JOB_BACKOFF)) {
+        method_count_backoff(job->method, to == JOB_BACKOFF);
+    }
     job->state = (uint8_t)to;
     job->state_wall_ms = record->wall_ms;
     job->until_wall_ms = 0;
@@ -253,6 +256,7 @@ job_decision(const struct job *job)
         .attempts_free = job->attempts_free,
         .attempts_left = kept->attempts_left,
         .tokens_milli = kept->tokens_milli,
+        .budget_milli = -1,
         .until_wall_ms = kept->until_wall_ms,
         .policy_version = kept->policy_version,
     };

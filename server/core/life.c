@@ -53,6 +53,7 @@ job_decide(const struct engine *engine, const struct job *job, enum rule rule)
         .attempts_charged = job->attempts_charged,
         .attempts_free = job->attempts_free,
         .tokens_milli = -1,
+        .budget_milli = -1,
         .policy_version = engine->policy->version,
     };
 }
@@ -63,8 +64,8 @@ job_arm(struct engine *engine, struct job *job)
     int64_t at = earlier(job_deadline(job).ms, queue_end_ms(job));
 
     if (!job->waiting &&
-        (job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF ||
-         job->state == JOB_PARKED ||
+        (job->held || job->state == JOB_SCHEDULED ||
+         job->state == JOB_BACKOFF || job->state == JOB_PARKED ||
          (job->state == JOB_RUNNING && hedge_may_wait(job)))) {
         at = earlier(at, job->until_ms);
     }
@@ -109,6 +110,8 @@ job_finish(struct engine *engine, struct job *job, const struct job_end *end)
     record->decision = end->decision;
     record->decision.attempts_free = job->attempts_free;
     emit_key(engine, record, job);
+    target_add_tokens(engine, record, job->method->target);
+    target_give_back(engine, record, job);
     if (end->with_result) {
         record->attachment = ATTACHMENT_RESULT;
     }
@@ -173,6 +176,7 @@ job_end_if_over(struct engine *engine, struct job *job)
 void
 job_enqueue(struct engine *engine, struct job *job)
 {
+    job->held = false;
     queue_put(engine, job);
     job_arm(engine, job);
 }
@@ -200,6 +204,10 @@ job_go_on(struct engine *engine, struct job *job, uint32_t attempt,
     record->decision = *decision;
     if (beside && decision->until_wall_ms == 0) {
         record->decision.until_wall_ms = engine->now.wall.ms;
+    }
+    target_add_tokens(engine, record, job->method->target);
+    if (decision->rule == RULE_RETRY_PLANNED) {
+        target_take_retry(engine, record, job);
     }
     emit_end_job(engine, record, job);
     job->until_ms = engine->now.mono.ms + duration_ms(decision->delay_ms);

@@ -94,6 +94,8 @@ place_tables(struct layout *layout, struct engine *engine)
     /* Each lane has a job, or is the spare of its level. */
     uint32_t lanes = limits->jobs_max + methods * PRIORITY_COUNT;
     uint32_t services = methods * 2; /* with those that workers serve whole */
+    /* One for each method, those that are kept, and those of one reload. */
+    uint32_t targets = methods * 3;
 
     place_slab(layout, &engine->jobs, sizeof(struct job), jobs);
     place_slab(layout, &engine->attempts, sizeof(struct attempt), attempts);
@@ -103,6 +105,7 @@ place_tables(struct layout *layout, struct engine *engine)
     place_slab(layout, &engine->tenants, sizeof(struct tenant), tenants);
     place_slab(layout, &engine->services, sizeof(struct service), services);
     place_slab(layout, &engine->methods, sizeof(struct method), methods);
+    place_slab(layout, &engine->targets, sizeof(struct target), targets);
     place_slab(layout, &engine->keys, sizeof(struct key_entry),
                limits->keys_max);
     place_map(layout, &engine->jobs_by_id, 16, jobs, key);
@@ -111,6 +114,7 @@ place_tables(struct layout *layout, struct engine *engine)
     place_map(layout, &engine->tenants_by_name, 16, tenants, key);
     place_map(layout, &engine->services_by_name, 16, services, key);
     place_map(layout, &engine->methods_by_name, 16, methods, key);
+    place_map(layout, &engine->targets_by_name, 16, targets, key);
     place_map(layout, &engine->keys_by_hash, 16, limits->keys_max, key);
     chunk_init(&engine->texts, piece(layout, chunk_size(jobs * CHUNKS_PER_JOB)),
                jobs * CHUNKS_PER_JOB);
@@ -119,6 +123,8 @@ place_tables(struct layout *layout, struct engine *engine)
     place_heap(layout, &engine->job_timers, jobs);
     place_heap(layout, &engine->attempt_timers, attempts);
     place_heap(layout, &engine->worker_timers, workers);
+    place_heap(layout, &engine->target_timers, targets);
+    engine->targets_kept_max = methods;
 }
 
 size_t
@@ -168,6 +174,9 @@ engine_init(void *memory, const struct engine_limits *limits,
     list_init(&engine->unused_tenants);
     list_init(&engine->unused_services);
     list_init(&engine->unused_methods);
+    list_init(&engine->blank_targets);
+    list_init(&engine->kept_targets);
+    list_init(&engine->changed_targets);
     return engine;
 }
 

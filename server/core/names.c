@@ -152,6 +152,7 @@ method_take(struct engine *engine)
     map_remove(&engine->methods_by_name, key);
     list_remove(&method->of_service);
     service_unref(engine, method->service);
+    target_unref(engine, method->target);
     return method;
 }
 
@@ -181,6 +182,7 @@ method_intern_anew(struct engine *engine, struct text service, struct text name)
     method->service = owner;
     list_append(&owner->methods, &method->of_service);
     method->policy = policy_find(engine->policy, service, name);
+    method->target = target_hold_for(engine, service, method->policy);
     method->since_retry = 0;
     method->since_lower = 0;
     copy_name(method->name, &method->name_len, name);

@@ -168,6 +168,7 @@ engine_recover(struct engine *engine, struct now now, uint64_t next_seq,
         }
     }
     restore_workers(engine);
+    targets_restore(engine, wall_ms);
     if (engine->jobs.used > 0) {
         engine->patience_until_ms = now.mono.ms +
                                     duration_ms(engine->limits.adopt_ms);
@@ -181,7 +182,8 @@ uint64_t
 engine_state_hash(const struct engine *engine)
 {
     uint8_t buf[ENGINE_EXPORT_MAX];
-    uint64_t sum = keys_state_hash(engine, &state_key);
+    uint64_t sum = keys_state_hash(engine, &state_key) +
+                   targets_state_hash(engine, &state_key);
 
     for (uint32_t slot = 0; slot < engine->jobs.fresh; slot++) {
         const struct job *job = slab_at(&engine->jobs, slot);

@@ -2,7 +2,10 @@
 #include "server/core/retry.h"
 
 #include "server/core/backoff.h"
+#include "server/core/budget.h"
+#include "server/core/hold.h"
 #include "server/core/text.h"
+#include "server/core/throttle.h"
 
 static const int64_t delay_max_ms = INT64_C(10000000000000);
 
@@ -87,15 +90,50 @@ begin(const struct method_policy *policy, const struct retry_counts *counts)
         .attempts_left = max > taken ? max - taken : 0,
         .clamp = is_limited(policy, counts) ? CLAMP_ATTEMPTS_LIMIT : CLAMP_NONE,
         .tokens_milli = -1,
+        .budget_milli = -1,
     };
 }
 
-/* Steps 2 to 7: RULE_NONE when none of them ends the job. */
+/* Step 5, and where throttle and budget stand after it. */
+static void
+charge(const struct retry_guard *guard, bool qualified,
+       struct decision *decision)
+{
+    decision->tokens_milli = guard->tokens_milli;
+    decision->budget_milli = guard->budget_milli;
+    if (qualified && guard->tokens_milli >= 0) {
+        decision->tokens_milli = throttle_after_failure(guard->tokens_milli);
+        decision->tokens_max_milli = guard->tokens_max_milli;
+    }
+}
+
+/* Step 6, for retries of all kinds. */
+static enum rule
+refuse_by_guard(const struct retry_guard *guard, int64_t tokens_milli)
+{
+    if (guard->retries_off) {
+        return RULE_RETRIES_OFF;
+    }
+    if (!throttle_allows(tokens_milli, guard->tokens_max_milli)) {
+        return RULE_THROTTLED;
+    }
+    return budget_allows(guard->budget_milli) ? RULE_NONE
+                                              : RULE_BUDGET_EXHAUSTED;
+}
+
+enum rule
+retry_refused_by_guard(const struct retry_guard *guard)
+{
+    return refuse_by_guard(guard, guard->tokens_milli);
+}
+
+/* Steps 2 to 8: RULE_NONE when none of them ends the job. */
 static enum rule
 refuse(const struct method_policy *policy, const struct retry_failure *failure,
-       const struct retry_counts *counts, struct target *target,
-       int64_t *tokens_milli)
+       const struct retry_counts *counts, const struct retry_guard *guard,
+       struct decision *decision)
 {
+    charge(guard, false, decision);
     if (counts->kills >= KILLS_MAX) {
         return RULE_POISON;
     }
@@ -108,14 +146,12 @@ refuse(const struct method_policy *policy, const struct retry_failure *failure,
                                          : classify(&policy->retry, failure);
 
     /* A qualified failure is a retryable one, or a stop. */
-    if (rule == RULE_NONE || stop) {
-        *tokens_milli = target_charge_failure(target);
+    charge(guard, rule == RULE_NONE || stop, decision);
+    if (rule == RULE_NONE) {
+        rule = refuse_by_guard(guard, decision->tokens_milli);
     }
     if (rule != RULE_NONE) {
         return rule;
-    }
-    if (!target_allows_retry(target)) {
-        return RULE_THROTTLED;
     }
     if (counts->charged + counts->running >=
         retry_attempts_max(policy, counts)) {
@@ -165,6 +201,27 @@ take_backoff(const struct retry_policy *policy, uint32_t n,
     }
 }
 
+/* Step 9a: not before the target may be asked again, and not all at once. */
+static void
+take_hold(const struct retry_guard *guard, const struct retry_time *time,
+          struct rng *rng, struct decision *decision)
+{
+    if (guard->hold_until_ms <= time->now.mono.ms) {
+        return;
+    }
+    int64_t hold_ms = guard->hold_until_ms - time->now.mono.ms;
+    int64_t delay_ms = hold_release(guard->hold_until_ms, guard->hold_spread_ms,
+                                    time->deadline, rng) -
+                       time->now.mono.ms;
+
+    if ((uint64_t)delay_ms < decision->delay_ms) {
+        return;
+    }
+    decision->delay_source = DELAY_TARGET_PUSHBACK;
+    decision->delay_ms = (uint64_t)delay_ms;
+    decision->jitter_permille = (uint32_t)(delay_ms * 1000 / hold_ms);
+}
+
 /* Steps 10 to 12: when, and whether that is in time. */
 static void
 set_time(const struct retry_time *time, enum rule rule,
@@ -181,19 +238,20 @@ set_time(const struct retry_time *time, enum rule rule,
     }
     decision->rule = rule;
     decision->until_wall_ms = time->now.wall.ms + delay_ms;
+    if (rule == RULE_RETRY_PLANNED && decision->budget_milli >= 0) {
+        decision->budget_milli -= RETRY_MILLI;
+    }
 }
 
 struct decision
 retry_decide(const struct method_policy *policy,
              const struct retry_failure *failure,
-             const struct retry_counts *counts, struct target *target,
+             const struct retry_counts *counts, const struct retry_guard *guard,
              const struct retry_time *time, struct rng *rng)
 {
     struct decision decision = begin(policy, counts);
-    int64_t reopen_ms = 0;
 
-    decision.rule = refuse(policy, failure, counts, target,
-                           &decision.tokens_milli);
+    decision.rule = refuse(policy, failure, counts, guard, &decision);
     if (decision.rule != RULE_NONE) {
         return decision;
     }
@@ -206,13 +264,16 @@ retry_decide(const struct method_policy *policy,
         take_backoff(&policy->retry, counts->backoff_n + 1, counts->previous_ms,
                      rng, &decision);
     }
-    if (target_admits(target, &reopen_ms)) {
+    take_hold(guard, time, rng, &decision);
+    if (!guard->breaker_open) {
         set_time(time, RULE_RETRY_PLANNED, &decision);
         return decision;
     }
-    if (reopen_ms > time->now.mono.ms + (int64_t)decision.delay_ms) {
+    if (guard->breaker_until_ms >
+        time->now.mono.ms + (int64_t)decision.delay_ms) {
         decision.delay_source = DELAY_BREAKER;
-        decision.delay_ms = (uint64_t)(reopen_ms - time->now.mono.ms);
+        decision.delay_ms = (uint64_t)(guard->breaker_until_ms -
+                                       time->now.mono.ms);
     }
     set_time(time, RULE_BREAKER_OPEN, &decision);
     return decision;

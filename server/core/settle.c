@@ -27,6 +27,27 @@ struct ending {
     uint64_t fence;
 };
 
+/* What the worker asked for, and what it asked for all retries of the target.
+ */
+static void
+ask_for(struct engine *engine, struct record *record, const struct job *job,
+        const struct retry_failure *failure)
+{
+    const struct method *method = job->method;
+
+    record->has_pushback = failure->has_pushback;
+    record->pushback_ms = failure->has_pushback ? failure->pushback_ms : 0;
+    record->overloaded = failure->overloaded;
+    record->for_target = failure->has_pushback && failure->for_target;
+    if (record->for_target && failure->pushback_ms >= 0) {
+        uint64_t pushback_ms = (uint64_t)failure->pushback_ms;
+        uint64_t max_ms = method->policy->retry.max_pushback_ms;
+
+        target_hold(engine, record, method->target,
+                    pushback_ms < max_ms ? pushback_ms : max_ms);
+    }
+}
+
 static void
 emit_ending(struct engine *engine, struct attempt *attempt,
             const struct ending *ending)
@@ -45,6 +66,7 @@ emit_ending(struct engine *engine, struct attempt *attempt,
     if (ending->worker_dead && attempt->alone) {
         record->decision.rule = RULE_POISON; /* counts towards it */
     }
+    ask_for(engine, record, job, &ending->failure);
     emit_end_job(engine, record, job);
 }
 
@@ -71,6 +93,7 @@ decide(struct engine *engine, const struct job *job,
         .now = engine->now,
         .deadline = job_deadline(job),
     };
+    struct retry_guard guard = target_guard(engine, job->method->target);
     struct decision decision;
 
     if (counts.idempotency == IDEMPOTENCY_UNSET) {
@@ -81,11 +104,11 @@ decide(struct engine *engine, const struct job *job,
           !policy->retry_indeterminate)) {
         decision = retry_decide_free(policy, &counts, &time, &engine->rng);
     } else {
-        decision = retry_decide(policy, &ending->failure, &counts,
-                                &job->method->service->target, &time,
-                                &engine->rng);
+        decision = retry_decide(policy, &ending->failure, &counts, &guard,
+                                &time, &engine->rng);
     }
     decision.policy_version = engine->policy->version;
+    target_count(engine, job->method->target, decision.rule);
     return decision;
 }
 
@@ -107,6 +130,7 @@ emit_refusal(struct engine *engine, struct job *job,
     record->code = ending->failure.code;
     record->reason = ending->failure.reason;
     record->decision = *decision;
+    target_add_tokens(engine, record, job->method->target);
     emit_end_job(engine, record, job);
 }
 
@@ -224,6 +248,7 @@ settle_success(struct engine *engine, struct attempt *attempt)
         .fence = fence,
     };
 
+    target_refund(engine, job->method->target, &end.decision);
     job_finish(engine, job, &end);
 }
 
@@ -249,6 +274,7 @@ settle_report(struct engine *engine, struct attempt *attempt)
                 .overloaded = report->overloaded,
                 .has_pushback = report->has_pushback,
                 .pushback_ms = report->pushback_ms,
+                .for_target = report->for_target,
                 .uncertain = timed_out,
             },
         .text = report->text,

@@ -77,6 +77,7 @@ struct job {
     uint64_t attempt_timeout_ms; /* 0: the policy's */
     uint64_t payload_bytes;
     uint64_t previous_delay_ms; /* of the last backoff since a pushback */
+    uint64_t budget_slice; /* of the retry's token that it holds; 0: none */
     struct kept_decision decision;
     uint32_t max_attempts; /* 0: the policy's */
     uint32_t attempt;      /* number of the last one */
@@ -101,6 +102,7 @@ struct job {
     bool waiting;  /* in its lane or as a suspect: see job_shown() */
     bool settled;  /* the last attempt ended by a report */
     bool is_retry; /* stands among the retries of its lane */
+    bool held;     /* out of its queue until its target's hold is over */
     uint32_t slot;
     struct method *method; /* recorded by name */
     struct tenant *tenant; /* recorded by name */
@@ -226,7 +228,6 @@ struct service {
     struct list serving;
     struct list with_credit;
     struct list starved; /* methods that found no credit */
-    struct target target;
     uint32_t name_len;
     char name[NAME_BYTES_MAX];
 };
@@ -234,11 +235,13 @@ struct service {
 struct method {
     struct service *service;
     const struct method_policy *policy;
+    struct target *target;
     uint32_t refs; /* live jobs and offers */
     uint32_t index;
     uint32_t workers;         /* connected ones that serve just it */
     uint32_t waiting;         /* jobs in lanes and suspects */
     uint32_t waiting_retries; /* in lanes */
+    uint32_t backoff;         /* jobs in that state */
     uint32_t running;         /* attempts, ghosts included */
     uint32_t since_retry;     /* grants while a retry waited */
     uint32_t since_lower;     /* grants while a lower priority waited */
@@ -298,6 +301,7 @@ struct engine {
     struct slab tenants;
     struct slab services;
     struct slab methods;
+    struct slab targets;
     struct slab keys;
     struct map jobs_by_id;
     struct map workers_by_name;
@@ -305,6 +309,7 @@ struct engine {
     struct map tenants_by_name;
     struct map services_by_name;
     struct map methods_by_name;
+    struct map targets_by_name;
     struct map keys_by_hash; /* recorded */
     struct chunk_pool texts;
     struct list *correlations; /* buckets, zero until used */
@@ -318,6 +323,7 @@ struct engine {
     struct heap job_timers;
     struct heap attempt_timers;
     struct heap worker_timers;
+    struct heap target_timers;
 
     struct list ring;     /* methods that can start something, in turn */
     struct list hopeless; /* methods with jobs and without workers */
@@ -325,6 +331,11 @@ struct engine {
     struct list unused_tenants;
     struct list unused_services;
     struct list unused_methods;
+    struct list blank_targets;   /* that no method uses; nothing to remember */
+    struct list kept_targets;    /* the same, with something to remember */
+    struct list changed_targets; /* whose flips are to be looked at */
+    uint32_t targets_kept;       /* in kept_targets */
+    uint32_t targets_kept_max;
     uint32_t offers_with_credit;
     uint32_t reserved;  /* workers */
     uint32_t connected; /* workers */
@@ -372,6 +383,21 @@ job_shown(const struct job *job)
     return job->waiting && job->state != JOB_RUNNING
                ? JOB_READY
                : (enum job_state)job->state;
+}
+
+/* A failure let one more attempt follow, which has not started. */
+static inline bool
+job_has_retry_planned(const struct job *job)
+{
+    return job->until_wall_ms != 0 && job->decision.rule == RULE_RETRY_PLANNED;
+}
+
+/* A job of the method came to BACKOFF or left it. */
+static inline void
+method_count_backoff(struct method *method, bool came)
+{
+    method->backoff += came ? 1u : UINT32_MAX;
+    method->target->retries_waiting += came ? 1u : UINT64_MAX;
 }
 
 /* A duration as it is used: never so long that a sum overflows. */

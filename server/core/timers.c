@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three heaps. Jobs come first: at the very millisecond of its deadline a job
- * ends, whatever else falls on it. Then attempts, then workers.
+ * Four heaps. Jobs come first: at the very millisecond of its deadline a job
+ * ends, whatever else falls on it. Then attempts, then workers,
+ * then targets.
  *
  * Timers of attempts and workers are lazy: hearing from a worker moves none of
  * them; one that fires too early is set anew.
@@ -11,6 +12,7 @@
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
 #include "server/core/hedge.h"
+#include "server/core/hold.h"
 #include "server/core/life.h"
 #include "server/core/session.h"
 #include "server/core/settle.h"
@@ -34,11 +36,12 @@ job_due(struct engine *engine, struct job *job)
     if (job_end_if_over(engine, job)) {
         return;
     }
+    job->held = false;
     if (job->state == JOB_PARKED) {
         release_parked(engine, job);
     } else if (job->state == JOB_RUNNING) {
         hedge_wait(engine, job);
-    } else {
+    } else if (!hold_job(engine, job)) {
         job_enqueue(engine, job);
     }
 }
@@ -96,6 +99,14 @@ worker_due(struct engine *engine, struct worker *worker)
     worker_release(engine, worker);
 }
 
+/* Its flips are looked at before the step ends. */
+static void
+target_due(struct engine *engine, struct target *target)
+{
+    heap_remove(&engine->target_timers, &target->timer);
+    target_note_change(engine, target);
+}
+
 /* The first node of the heap that is due, or NULL. */
 static struct heap_node *
 due(const struct engine *engine, const struct heap *heap)
@@ -123,10 +134,15 @@ timers_run(struct engine *engine)
             continue;
         }
         node = due(engine, &engine->worker_timers);
+        if (node != NULL) {
+            worker_due(engine, container_of(node, struct worker, timer));
+            continue;
+        }
+        node = due(engine, &engine->target_timers);
         if (node == NULL) {
             return;
         }
-        worker_due(engine, container_of(node, struct worker, timer));
+        target_due(engine, container_of(node, struct target, timer));
     }
 }
 
@@ -134,7 +150,8 @@ struct mono
 timers_next(const struct engine *engine)
 {
     const struct heap *heaps[] = {&engine->job_timers, &engine->attempt_timers,
-                                  &engine->worker_timers};
+                                  &engine->worker_timers,
+                                  &engine->target_timers};
     struct mono next = MONO_NEVER;
 
     for (size_t i = 0; i < sizeof(heaps) / sizeof(heaps[0]); i++) {

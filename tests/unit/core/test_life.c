@@ -119,9 +119,9 @@ a_job_of_a_blocked_target_is_parked(void **state)
     rig_submit(1);
     rig_expect("worker.joined job.accepted attempt.started");
     /* No configuration can say so yet. */
-    struct service *service = slab_at(&rig.engine->services, 0);
+    struct target *target = slab_at(&rig.engine->targets, 0);
 
-    service->target.has_breaker = true;
+    target->has_breaker = true;
     rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
     rig_expect("attempt.failed job.parked");
     assert_int_equal(rig_view(1).state, JOB_PARKED);

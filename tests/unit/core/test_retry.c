@@ -13,7 +13,7 @@
 static struct method_policy policy;
 static struct retry_failure failure;
 static struct retry_counts counts;
-static struct target target;
+static struct retry_guard guard;
 static struct retry_time when;
 static struct rng rng;
 static struct text refused[1];
@@ -35,7 +35,7 @@ setup(void **state)
         .reason = text_of("DOWN"),
     };
     counts = (struct retry_counts){.charged = 1, .attempts_limit = 10};
-    target = (struct target){0};
+    guard = RETRY_UNGUARDED;
     when = (struct retry_time){
         .now = {.mono = {5000}, .wall = {1700000000000}},
         .deadline = MONO_NEVER,
@@ -53,7 +53,14 @@ setup(void **state)
 static struct decision
 decide(void)
 {
-    return retry_decide(&policy, &failure, &counts, &target, &when, &rng);
+    struct decision decision = retry_decide(&policy, &failure, &counts, &guard,
+                                            &when, &rng);
+
+    /* As its record would. */
+    if (decision.tokens_max_milli > 0) {
+        guard.tokens_milli = decision.tokens_milli;
+    }
+    return decision;
 }
 
 static void
@@ -263,34 +270,28 @@ static void
 the_throttle_is_charged_before_the_count_is_looked_at(void **state)
 {
     (void)state;
-    target = (struct target){
-        .has_throttle = true,
-        .tokens_milli = 10000,
-        .tokens_max_milli = 10000,
-    };
+    guard.tokens_milli = 10000;
+    guard.tokens_max_milli = 10000;
     counts.charged = 3;
     struct decision decision = decide();
 
     assert_int_equal(decision.rule, RULE_ATTEMPTS_EXHAUSTED);
     assert_int_equal(decision.tokens_milli, 9000);
-    assert_int_equal(target.tokens_milli, 9000);
+    assert_int_equal(guard.tokens_milli, 9000);
 }
 
 static void
 an_empty_throttle_stops_retries_and_never_goes_below_zero(void **state)
 {
     (void)state;
-    target = (struct target){
-        .has_throttle = true,
-        .tokens_milli = 7000,
-        .tokens_max_milli = 10000,
-    };
+    guard.tokens_milli = 7000;
+    guard.tokens_max_milli = 10000;
     assert_int_equal(decide().rule, RULE_RETRY_PLANNED);
     assert_int_equal(decide().rule, RULE_THROTTLED);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(decide().rule, RULE_THROTTLED);
     }
-    assert_int_equal(target.tokens_milli, 0);
+    assert_int_equal(guard.tokens_milli, 0);
     assert_int_equal(decide().tokens_milli, 0);
 }
 
@@ -298,24 +299,21 @@ static void
 only_qualified_failures_and_stops_are_charged(void **state)
 {
     (void)state;
-    target = (struct target){
-        .has_throttle = true,
-        .tokens_milli = 10000,
-        .tokens_max_milli = 10000,
-    };
+    guard.tokens_milli = 10000;
+    guard.tokens_max_milli = 10000;
     failure.code = REDIAL_INVALID_ARGUMENT;
     assert_int_equal(decide().rule, RULE_NON_RETRYABLE_CODE);
-    assert_int_equal(target.tokens_milli, 10000);
+    assert_int_equal(guard.tokens_milli, 10000);
     failure.has_pushback = true;
     failure.pushback_ms = 5;
     decide();
-    assert_int_equal(target.tokens_milli, 10000);
+    assert_int_equal(guard.tokens_milli, 10000);
     failure.pushback_ms = -5;
     assert_int_equal(decide().rule, RULE_NON_RETRYABLE_CODE);
-    assert_int_equal(target.tokens_milli, 9000);
+    assert_int_equal(guard.tokens_milli, 9000);
     failure.code = REDIAL_UNAVAILABLE;
     assert_int_equal(decide().rule, RULE_PUSHBACK_STOP);
-    assert_int_equal(target.tokens_milli, 8000);
+    assert_int_equal(guard.tokens_milli, 8000);
 }
 
 /* All exits hold at once; taking the first away shows the next. */
@@ -323,7 +321,8 @@ static void
 the_exits_come_in_the_order_of_the_design(void **state)
 {
     (void)state;
-    target = (struct target){.has_throttle = true, .tokens_max_milli = 10000};
+    guard.tokens_milli = 0;
+    guard.tokens_max_milli = 10000;
     counts.kills = 2;
     counts.idempotency = IDEMPOTENCY_NO;
     counts.charged = 3;
@@ -345,7 +344,7 @@ the_exits_come_in_the_order_of_the_design(void **state)
     assert_int_equal(decide().rule, RULE_NON_RETRYABLE_CODE);
     failure.code = REDIAL_UNAVAILABLE;
     assert_int_equal(decide().rule, RULE_THROTTLED);
-    target.has_throttle = false;
+    guard.tokens_milli = -1;
     assert_int_equal(decide().rule, RULE_ATTEMPTS_EXHAUSTED);
     counts.charged = 1;
     assert_int_equal(decide().rule, RULE_PUSHBACK_STOP);
@@ -359,7 +358,7 @@ static void
 a_closed_target_parks_instead_of_backing_off(void **state)
 {
     (void)state;
-    target.has_breaker = true;
+    guard.breaker_open = true;
     assert_int_equal(decide().rule, RULE_BREAKER_OPEN);
     when.deadline = (struct mono){5500};
     assert_int_equal(decide().rule, RULE_DEADLINE_WOULD_EXPIRE);
