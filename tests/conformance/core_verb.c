@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that only the pure world has. */
+#include "tests/conformance/check.h"
+#include "tests/conformance/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* draws N...: what the random source gives next */
+static void
+do_draws(struct world *world, const struct statement *statement)
+{
+    core.draw_count = 0;
+    core.drawn = 0;
+    for (int i = 1; i < statement->count && i <= DRAWS_MAX; i++) {
+        core.draws[core.draw_count++] = (uint64_t)check_number(
+            world, statement->words[i]);
+    }
+}
+
+/* drawn-below N: the bound of the last draw */
+static void
+expect_bound(struct world *world, const struct statement *statement)
+{
+    check_range(world, "the bound", (int64_t)core.last_bound,
+                statement->words[1]);
+    world->expectations++;
+}
+
+/* restart [N]: down for N ms; recovers from rows and log */
+static void
+do_restart(struct world *world, const struct statement *statement)
+{
+    struct engine_stats stats;
+
+    engine_stats(core.engine, core.now, &stats);
+    free(core_rebuild(world, false));
+    struct engine *engine = core_rebuild(world, true);
+
+    free(core.engine);
+    core.engine = engine;
+    for (int i = 0; i < core.worker_count; i++) {
+        core.workers[i].id = 0;
+        core.workers[i].dirty = false;
+    }
+    if (statement->count > 1) {
+        core_move_to(world,
+                     world->now + check_number(world, statement->words[1]));
+    }
+    engine_recover(engine, core.now, stats.next_seq, &core.out);
+    core_take_output(world);
+}
+
+/* wall N: the wall clock jumps by N */
+static void
+do_wall(struct world *world, const struct statement *statement)
+{
+    core.now.wall.ms += check_number(world, statement->words[1]);
+}
+
+/* unsent J: the frame with its last attempt was not handed to the stream */
+static void
+do_unsent(struct world *world, const struct statement *statement)
+{
+    int job = world_job(world, statement->words[1], false);
+    const struct call *call = world_call(world, job, 0);
+
+    core_put_down(core_worker_named(world, call->worker, false), &call->token);
+    core_act(world, &(struct engine_input){.type = ENGINE_UNSENT,
+                                           .unsent = call->token});
+}
+
+/* seed N: of the random source; before the first policy */
+static void
+do_seed(struct world *world, const struct statement *statement)
+{
+    core.seed = (uint64_t)check_number(world, statement->words[1]);
+}
+
+/* count rule RULE N | count late|duplicates|refused|jobs|STATE N */
+static void
+expect_count(struct world *world, const struct statement *statement)
+{
+    struct engine_stats stats;
+    const char *what = statement->words[1];
+    const char *value = statement->words[statement->count - 1];
+    int64_t found = -1;
+
+    engine_stats(core.engine, core.now, &stats);
+    if (strcmp(what, "rule") == 0 && statement->count == 4) {
+        for (int rule = 0; rule < 32; rule++) {
+            if (strcmp(rule_name((enum rule)rule), statement->words[2]) == 0) {
+                found = (int64_t)stats.rules[rule];
+                break;
+            }
+        }
+    } else if (strcmp(what, "late") == 0) {
+        found = (int64_t)stats.late_reports;
+    } else if (strcmp(what, "duplicates") == 0) {
+        found = (int64_t)stats.duplicate_submits;
+    } else if (strcmp(what, "refused") == 0) {
+        found = (int64_t)stats.refused_submits;
+    } else {
+        for (int state = 0; state <= JOB_EXPIRED; state++) {
+            if (strcmp(job_state_name((enum job_state)state), what) == 0) {
+                found = (int64_t)stats.jobs[state];
+            }
+        }
+    }
+    check_range(world, what, found, value);
+    world->expectations++;
+}
+
+/* idle: no job is live and nothing waits for a time but signs of life */
+static void
+expect_idle(struct world *world, const struct statement *statement)
+{
+    struct engine_stats stats;
+
+    (void)statement;
+    engine_stats(core.engine, core.now, &stats);
+    for (int state = 1; state <= JOB_EXPIRED; state++) {
+        if (stats.jobs[state] != 0) {
+            world_fail(world, "a job is still %s",
+                       job_state_name((enum job_state)state));
+        }
+    }
+    if (stats.payload_bytes != 0) {
+        world_fail(world, "payloads are still held");
+    }
+    world->expectations++;
+}
+
+bool
+core_verb(struct world *world, const struct statement *statement)
+{
+    static const struct {
+        const char *verb;
+        int words;
+        void (*act)(struct world *, const struct statement *);
+    } verbs[] = {
+        {"draws", 2, do_draws},     {"drawn-below", 2, expect_bound},
+        {"restart", 1, do_restart}, {"wall", 2, do_wall},
+        {"unsent", 2, do_unsent},   {"seed", 2, do_seed},
+        {"count", 3, expect_count}, {"idle", 1, expect_idle},
+    };
+
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(verbs[i].verb, statement->words[0]) == 0 &&
+            statement->count >= verbs[i].words) {
+            verbs[i].act(world, statement);
+            return true;
+        }
+    }
+    return false;
+}
