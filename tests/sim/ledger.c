@@ -414,6 +414,13 @@ ledger_record(struct sim *sim, const struct record *record)
     touch(sim, spec);
 }
 
+/* With what runs beside it, the attempt at hand apart. */
+static uint32_t
+charged_before(const struct ledger_job *job)
+{
+    return job->charged + job->running_count - 1;
+}
+
 void
 ledger_command(struct sim *sim, const struct engine_command *command)
 {
@@ -425,7 +432,8 @@ ledger_command(struct sim *sim, const struct engine_command *command)
             sim->ledger.jobs[spec].state != JOB_RUNNING ||
             sim->ledger.jobs[spec].fence != command->token.fence ||
             sim->ledger.jobs[spec].attempt != command->token.attempt ||
-            (sim->ledger.jobs[spec].charged != command->charged_before &&
+            (charged_before(&sim->ledger.jobs[spec]) !=
+                 command->charged_before &&
              !sim_only_promises(sim))) {
             sim_fail(sim, VIOLATION_RECORD, "job %u: a strange assignment",
                      spec);

@@ -27,8 +27,23 @@
 
 struct sim;
 
+enum { LEDGER_RUNNING_MAX = 10 }; /* attempts of one job at once */
+
 /* What the gateway knows of an attempt's acknowledgement. */
 enum ledger_ack { ACK_NO, ACK_YES, ACK_UNKNOWN };
+
+/* One attempt that counts, while it runs. */
+struct ledger_attempt {
+    uint64_t fence;
+    uint32_t number;
+    uint32_t worker; /* row of the ledger's workers */
+    bool not_listed; /* its worker came back without it */
+    bool solo;       /* runs alone */
+    int64_t started_at;
+    uint64_t timeout_ms;
+    uint64_t lease_ms;
+    enum ledger_ack ack;
+};
 
 struct ledger_job {
     enum job_state state; /* JOB_NONE: not accepted */
@@ -55,19 +70,14 @@ struct ledger_job {
     uint32_t allowed;        /* attempts, by the last decision to go on */
     uint64_t definite_fence; /* the last one that certainly failed */
 
-    /* The attempt at hand, in RUNNING. */
-    uint64_t fence;
-    uint32_t worker; /* row of the ledger's workers */
-    bool not_listed; /* its worker came back without it */
-    bool suspect;    /* its worker died: the next one runs alone */
-    bool solo;       /* this one does */
-    int64_t started_at;
-    uint64_t timeout_ms;
-    uint64_t lease_ms;
-    enum ledger_ack ack;
+    uint64_t fence; /* of the last one */
+    bool suspect;   /* its worker died: the next one runs alone */
+    uint32_t running_count;
+    struct ledger_attempt running[LEDGER_RUNNING_MAX]; /* oldest first */
 
-    /* Its end, until the decision. */
+    /* The end of one, until the decision. */
     bool over;
+    struct ledger_attempt ended;
     bool over_lost;
     enum rule refused_by; /* the refusal that went before its end */
     bool over_charged;
@@ -247,6 +257,10 @@ ledger_policy_of(const struct sim *sim, uint32_t spec, uint32_t version);
 uint32_t
 ledger_attempts_max(const struct sim *sim, uint32_t spec, uint32_t version);
 
+/* The running attempt of the job with this fence, or NULL. */
+struct ledger_attempt *
+ledger_running(struct ledger_job *job, uint64_t fence);
+
 void
 ledger_attempt_started(struct sim *sim, uint32_t spec,
                        const struct record *record);
@@ -302,9 +316,10 @@ ledger_counted(struct ledger_worker *worker, uint64_t fence);
 void
 ledger_count_anew(struct sim *sim, struct ledger_worker *worker);
 
-/* The running attempt of the job goes on without its job. */
+/* This attempt of the job goes on without its job. */
 void
-ledger_ghost(struct sim *sim, uint32_t spec);
+ledger_ghost(struct sim *sim, uint32_t spec,
+             const struct ledger_attempt *attempt);
 
 /* Its worker, if connected, must be told to stop in this step. */
 void

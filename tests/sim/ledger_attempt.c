@@ -7,6 +7,28 @@
 #include <stdio.h>
 #include <string.h>
 
+struct ledger_attempt *
+ledger_running(struct ledger_job *job, uint64_t fence)
+{
+    for (uint32_t i = 0; i < job->running_count; i++) {
+        if (job->running[i].fence == fence) {
+            return &job->running[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+take_off(struct ledger_job *job, const struct ledger_attempt *attempt)
+{
+    uint32_t i = (uint32_t)(attempt - job->running);
+
+    job->ended = *attempt;
+    job->running_count--;
+    memmove(&job->running[i], &job->running[i + 1],
+            (job->running_count - i) * sizeof(job->running[0]));
+}
+
 /* ---- Starts ------------------------------------------------------------ */
 
 static uint64_t
@@ -75,15 +97,22 @@ ledger_attempt_started(struct sim *sim, uint32_t spec,
         sim->ledger.starts++;
         sim->attempts++;
     }
+    if (job->running_count == LEDGER_RUNNING_MAX) {
+        sim_fail(sim, VIOLATION_TOO_MANY_TRIES, "job %u: too many at once",
+                 spec);
+    }
     job->attempt = record->attempt;
     job->fence = record->fence;
-    job->worker = (uint32_t)(worker - sim->ledger.workers);
-    job->started_at = sim->mono_ms;
-    job->timeout_ms = record->timeout_ms;
-    job->lease_ms = record->lease_ms;
-    job->ack = ACK_NO;
-    job->not_listed = false;
-    job->solo = job->suspect && !sim->ledger.replaying;
+    job->running[job->running_count++] = (struct ledger_attempt){
+        .fence = record->fence,
+        .number = record->attempt,
+        .worker = (uint32_t)(worker - sim->ledger.workers),
+        .started_at = sim->mono_ms,
+        .timeout_ms = record->timeout_ms,
+        .lease_ms = record->lease_ms,
+        .ack = ACK_NO,
+        .solo = job->suspect && !sim->ledger.replaying,
+    };
     ledger_assigned(sim, worker, job->fence, sim->agents.specs[spec].method);
 }
 
@@ -119,7 +148,8 @@ check_report(struct sim *sim, uint32_t spec, const struct record *record)
     const struct ledger_job *job = &sim->ledger.jobs[spec];
     const struct message *message = sim->ledger.message;
     const struct message_report *report = &message->report;
-    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct ledger_worker *worker =
+        &sim->ledger.workers[job->ended.worker];
     char name[SIM_WORD_BYTES];
 
     if (!ledger_knows_worker(sim, message->worker)) {
@@ -143,13 +173,15 @@ static void
 check_free(struct sim *sim, uint32_t spec, const struct record *record)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
-    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct ledger_worker *worker =
+        &sim->ledger.workers[job->ended.worker];
     const struct engine_input *input = sim->ledger.input;
     bool unsent = input != NULL && input->type == ENGINE_UNSENT &&
                   is_token_of(&input->unsent, record);
-    bool unseen = job->ack != ACK_YES && record->type == EVENT_ATTEMPT_LOST;
+    bool unseen = job->ended.ack != ACK_YES &&
+                  record->type == EVENT_ATTEMPT_LOST;
 
-    if (!unsent && !unseen && !job->not_listed && !worker->goodbye &&
+    if (!unsent && !unseen && !job->ended.not_listed && !worker->goodbye &&
         !is_reported(sim, record, REPORT_NOT_STARTED)) {
         sim_fail(sim, VIOLATION_CHARGE, "job %u: attempt %u was free", spec,
                  record->attempt);
@@ -164,14 +196,15 @@ static void
 check_charged(struct sim *sim, uint32_t spec, const struct record *record)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
-    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct ledger_worker *worker =
+        &sim->ledger.workers[job->ended.worker];
     const struct engine_input *input = sim->ledger.input;
     bool unsent = input != NULL && input->type == ENGINE_UNSENT &&
                   is_token_of(&input->unsent, record);
-    bool unseen = job->ack == ACK_NO && record->type == EVENT_ATTEMPT_LOST &&
-                  worker->connected;
+    bool unseen = job->ended.ack == ACK_NO &&
+                  record->type == EVENT_ATTEMPT_LOST && worker->connected;
 
-    if (unsent || unseen || job->not_listed ||
+    if (unsent || unseen || job->ended.not_listed ||
         is_reported(sim, record, REPORT_NOT_STARTED)) {
         sim_fail(sim, VIOLATION_CHARGE, "job %u: attempt %u was charged", spec,
                  record->attempt);
@@ -197,8 +230,9 @@ check_failed(struct sim *sim, uint32_t spec, const struct record *record)
         return;
     }
     if (record->code != REDIAL_DEADLINE_EXCEEDED ||
-        (job->started_at != INT64_MIN &&
-         sim->mono_ms < job->started_at + (int64_t)job->timeout_ms)) {
+        (job->ended.started_at != INT64_MIN &&
+         sim->mono_ms <
+             job->ended.started_at + (int64_t)job->ended.timeout_ms)) {
         sim_fail(sim, VIOLATION_LOST_TOO_SOON, "job %u: timed out too soon",
                  spec);
     }
@@ -209,7 +243,8 @@ static void
 check_lost(struct sim *sim, uint32_t spec, const struct record *record)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
-    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct ledger_worker *worker =
+        &sim->ledger.workers[job->ended.worker];
     const struct engine_limits *limits = &sim->plan.limits;
     int64_t since = worker->heard_at;
     uint64_t patience = limits->lease_ms;
@@ -224,8 +259,9 @@ check_lost(struct sim *sim, uint32_t spec, const struct record *record)
     if (!worker->connected) {
         since = worker->left_at;
         patience = limits->adopt_ms;
-    } else if (job->ack != ACK_YES && job->started_at != INT64_MIN) {
-        since = job->started_at;
+    } else if (job->ended.ack != ACK_YES &&
+               job->ended.started_at != INT64_MIN) {
+        since = job->ended.started_at;
     }
     if (sim->mono_ms - since < (int64_t)patience) {
         sim_fail(sim, VIOLATION_LOST_TOO_SOON,
@@ -266,22 +302,26 @@ void
 ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
 {
     struct ledger_job *job = &sim->ledger.jobs[spec];
-    const struct ledger_worker *worker = &sim->ledger.workers[job->worker];
+    const struct ledger_attempt *attempt = ledger_running(job, record->fence);
 
-    if (job->state != JOB_RUNNING || job->over || record->fence != job->fence ||
-        record->attempt != job->attempt) {
+    if (attempt == NULL || job->over || record->attempt != attempt->number) {
         sim_fail(sim, VIOLATION_FENCE,
-                 "job %u: fence %" PRIu64 " ends, %" PRIu64 " runs", spec,
-                 record->fence, job->fence);
+                 "job %u: fence %" PRIu64 " ends and does not run", spec,
+                 record->fence);
     }
+    take_off(job, attempt);
+    const struct ledger_worker *worker =
+        &sim->ledger.workers[job->ended.worker];
+
     if (!sim->ledger.replaying) {
         check_over(sim, spec, record);
         if (record->type == EVENT_ATTEMPT_FAILED && record->charged &&
             !is_reported(sim, record, REPORT_OUTCOME)) {
-            ledger_ghost(sim, spec); /* timed out: it may still run */
+            /* Timed out: it may still run. */
+            ledger_ghost(sim, spec, &job->ended);
         }
         if (record->type == EVENT_ATTEMPT_LOST) {
-            ledger_must_stop(sim, job->worker, job->fence);
+            ledger_must_stop(sim, job->ended.worker, job->ended.fence);
         }
     }
     job->over = true;
@@ -328,14 +368,14 @@ void
 ledger_late(struct sim *sim, uint32_t spec, const struct record *record)
 {
     const struct engine_input *input = sim->ledger.input;
-    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    struct ledger_job *job = &sim->ledger.jobs[spec];
 
     if (sim->ledger.replaying) {
         return;
     }
     if (input == NULL || input->type != ENGINE_REPORT ||
         !is_token_of(&input->report.token, record) ||
-        (job->state == JOB_RUNNING && job->fence == record->fence)) {
+        ledger_running(job, record->fence) != NULL) {
         sim_fail(sim, VIOLATION_RECORD, "job %u: a strange latecomer", spec);
         return;
     }

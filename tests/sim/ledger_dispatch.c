@@ -43,33 +43,34 @@ ledger_must_stop(struct sim *sim, uint32_t worker, uint64_t fence)
 }
 
 void
-ledger_ghost(struct sim *sim, uint32_t spec)
+ledger_ghost(struct sim *sim, uint32_t spec,
+             const struct ledger_attempt *attempt)
 {
-    const struct ledger_job *job = &sim->ledger.jobs[spec];
     const struct engine_input *input = sim->ledger.input;
 
     /* Its end is being confirmed with the very input at hand. */
     if ((input->type == ENGINE_REPORT &&
          input->report.kind != REPORT_PROGRESS &&
-         input->report.token.fence == job->fence) ||
-        (input->type == ENGINE_UNSENT && input->unsent.fence == job->fence)) {
+         input->report.token.fence == attempt->fence) ||
+        (input->type == ENGINE_UNSENT &&
+         input->unsent.fence == attempt->fence)) {
         return;
     }
-    ledger_must_stop(sim, job->worker, job->fence);
+    ledger_must_stop(sim, attempt->worker, attempt->fence);
     for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
         struct ledger_ghost *ghost = &sim->ledger.ghosts[i];
 
         if (ghost->token.fence == 0) {
             *ghost = (struct ledger_ghost){
                 .token = {.job = sim->agents.specs[spec].id,
-                          .attempt = job->attempt,
-                          .fence = job->fence},
-                .worker = job->worker,
+                          .attempt = attempt->number,
+                          .fence = attempt->fence},
+                .worker = attempt->worker,
                 .method = sim->agents.specs[spec].method,
-                .worker_id = sim->ledger.workers[job->worker].id,
-                .started_at = job->started_at,
-                .acked = job->ack == ACK_YES,
-                .solo = job->solo,
+                .worker_id = sim->ledger.workers[attempt->worker].id,
+                .started_at = attempt->started_at,
+                .acked = attempt->ack == ACK_YES,
+                .solo = attempt->solo,
             };
             return;
         }
@@ -190,10 +191,12 @@ count_load(const struct sim *sim, const struct ledger_worker *worker,
     for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
         const struct ledger_job *job = &sim->ledger.jobs[i];
 
-        if (job->state == JOB_RUNNING) {
-            tally_one(sim, &tally, worker, job->worker == index,
-                      sim->agents.specs[i].method);
-            tally.solo = tally.solo || (job->worker == index && job->solo);
+        for (uint32_t k = 0; k < job->running_count; k++) {
+            const struct ledger_attempt *attempt = &job->running[k];
+            bool on_it = attempt->worker == index;
+
+            tally_one(sim, &tally, worker, on_it, sim->agents.specs[i].method);
+            tally.solo = tally.solo || (on_it && attempt->solo);
         }
     }
     for (uint32_t i = 0; i < LEDGER_GHOSTS_MAX; i++) {
@@ -244,9 +247,11 @@ ledger_count_anew(struct sim *sim, struct ledger_worker *worker)
     for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
         const struct ledger_job *job = &sim->ledger.jobs[i];
 
-        if (job->state == JOB_RUNNING && job->worker == index) {
-            ledger_assigned(sim, worker, job->fence,
-                            sim->agents.specs[i].method);
+        for (uint32_t k = 0; k < job->running_count; k++) {
+            if (job->running[k].worker == index) {
+                ledger_assigned(sim, worker, job->running[k].fence,
+                                sim->agents.specs[i].method);
+            }
         }
     }
 }
@@ -263,10 +268,12 @@ surely_uncounted(const struct sim *sim, const struct ledger_worker *worker,
         const struct ledger_job *job = &sim->ledger.jobs[i];
         uint32_t method = sim->agents.specs[i].method;
 
-        count += job->state == JOB_RUNNING && job->worker == index &&
-                 job->ack == ACK_NO &&
-                 (offer == worker->offer_count ||
-                  offer_for(sim, worker, method) == offer);
+        for (uint32_t k = 0; k < job->running_count; k++) {
+            count += job->running[k].worker == index &&
+                     job->running[k].ack == ACK_NO &&
+                     (offer == worker->offer_count ||
+                      offer_for(sim, worker, method) == offer);
+        }
     }
     return count;
 }

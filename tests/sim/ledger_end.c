@@ -86,12 +86,14 @@ ledger_ended(struct sim *sim, uint32_t spec, const struct record *record)
         } else {
             check_plain_end(sim, spec, record);
             check_last_failure(sim, spec, record);
-            if (job->state == JOB_RUNNING) {
-                ledger_ghost(sim, spec);
-            }
         }
         sim->coverage->exits[record->decision.rule]++;
     }
+    for (uint32_t i = 0; i < job->running_count && !sim->ledger.replaying;
+         i++) {
+        ledger_ghost(sim, spec, &job->running[i]);
+    }
+    job->running_count = 0;
     job->over = false;
     job->final_seq = record->seq;
     job->final_type = record->type;

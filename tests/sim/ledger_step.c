@@ -107,7 +107,7 @@ is_stopped(const struct ledger *ledger, uint64_t fence)
 static void
 check_stops(struct sim *sim)
 {
-    const struct ledger *ledger = &sim->ledger;
+    struct ledger *ledger = &sim->ledger;
 
     for (uint32_t i = 0; i < ledger->to_stop_count; i++) {
         if (!is_stopped(ledger, ledger->to_stop[i])) {
@@ -119,8 +119,8 @@ check_stops(struct sim *sim)
         const struct engine_token *token = &ledger->stops[i];
         uint32_t spec = spec_of(sim, token->job);
 
-        if (spec != PLAN_JOBS_MAX && ledger->jobs[spec].state == JOB_RUNNING &&
-            ledger->jobs[spec].fence == token->fence) {
+        if (spec != PLAN_JOBS_MAX &&
+            ledger_running(&ledger->jobs[spec], token->fence) != NULL) {
             sim_fail(sim, VIOLATION_STOP, "job %u is stopped, and runs", spec);
         }
     }
@@ -133,9 +133,9 @@ stop_strangers(struct sim *sim, const struct engine_hello *hello)
     for (size_t i = 0; i < hello->in_hand_count; i++) {
         const struct engine_token *token = &hello->in_hand[i];
         uint32_t spec = spec_of(sim, token->job);
-        const struct ledger_job *job = &sim->ledger.jobs[spec];
 
-        if ((job->state != JOB_RUNNING || job->fence != token->fence) &&
+        if ((spec == PLAN_JOBS_MAX ||
+             ledger_running(&sim->ledger.jobs[spec], token->fence) == NULL) &&
             !is_stopped(&sim->ledger, token->fence)) {
             sim_fail(sim, VIOLATION_STOP, "fence %" PRIu64 " of a Hello",
                      token->fence);
@@ -286,9 +286,11 @@ ledger_recovering(struct sim *sim)
             job->due_at = now + remaining(job->until_wall_ms, wall,
                                           job->until_delay_ms);
         }
-        job->ack = ACK_UNKNOWN;
-        job->started_at = INT64_MIN;
-        job->solo = false;
+        for (uint32_t k = 0; k < job->running_count; k++) {
+            job->running[k].ack = ACK_UNKNOWN;
+            job->running[k].started_at = INT64_MIN;
+            job->running[k].solo = false;
+        }
     }
     memset(ledger->rules, 0, sizeof(ledger->rules));
     ledger_workers_away(sim);

@@ -106,6 +106,23 @@ ledger_live(const struct sim *sim)
     return live;
 }
 
+/* An attempt is over its time, and the gateway did nothing. */
+static bool
+hangs(const struct sim *sim, const struct ledger_job *job)
+{
+    for (uint32_t i = 0; i < job->running_count; i++) {
+        const struct ledger_attempt *attempt = &job->running[i];
+
+        if (attempt->started_at != INT64_MIN &&
+            attempt->started_at + (int64_t)attempt->timeout_ms +
+                    (int64_t)sim->plan.limits.grace_ms <=
+                sim->mono_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 ledger_check_due(struct sim *sim)
 {
@@ -118,14 +135,9 @@ ledger_check_due(struct sim *sim)
             continue;
         }
         bool waits = job->state != JOB_RUNNING && job->charged == 0;
-        bool hangs = job->state == JOB_RUNNING &&
-                     job->started_at != INT64_MIN &&
-                     job->started_at + (int64_t)job->timeout_ms +
-                             (int64_t)sim->plan.limits.grace_ms <=
-                         now;
 
         if (job->deadline_at <= now || (waits && job->queue_end_at <= now) ||
-            hangs) {
+            hangs(sim, job)) {
             sim_fail(sim, VIOLATION_OVERDUE, "job %u in %s", i,
                      job_state_name(job->state));
         }
@@ -254,6 +266,8 @@ tells_the_same(const struct sim *sim, uint32_t index,
     const struct spec *spec = &sim->agents.specs[index];
     const struct ledger_job *job = &sim->ledger.jobs[index];
     const struct decision *decision = &job->decision;
+    const struct ledger_attempt *newest =
+        &job->running[job->running_count == 0 ? 0 : job->running_count - 1];
 
     return same_words(view->service, sim->plan.method[spec->method].service) &&
            same_words(view->method, sim->plan.method[spec->method].method) &&
@@ -273,8 +287,9 @@ tells_the_same(const struct sim *sim, uint32_t index,
            view->decision.attempts_left == decision->attempts_left &&
            view->decision.until_wall_ms == decision->until_wall_ms &&
            view->decision.policy_version == decision->policy_version &&
-           (job->state != JOB_RUNNING ||
-            same_words(view->worker, sim->ledger.workers[job->worker].name)) &&
+           (job->running_count == 0 ||
+            same_words(view->worker,
+                       sim->ledger.workers[newest->worker].name)) &&
            (job->charged == 0 ||
             (view->last_code == job->last_code &&
              same_words(view->last_reason, job->last_reason)));
@@ -309,7 +324,8 @@ ledger_check_view(struct sim *sim, uint32_t spec)
         view.seq != job->seq || view.job_seq != job->job_seq ||
         view.attempts_charged != job->charged ||
         view.attempts_free != job->free || view.attempt != job->attempt ||
-        (job->state == JOB_RUNNING && view.fence != job->fence) ||
+        (job->running_count > 0 &&
+         view.fence != job->running[job->running_count - 1].fence) ||
         view.accepted_wall_ms != job->accepted_wall_ms ||
         view.state_wall_ms != job->state_wall_ms) {
         sim_fail(sim, VIOLATION_VIEW,

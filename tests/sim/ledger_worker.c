@@ -42,8 +42,8 @@ ledger_worker_named(struct sim *sim, struct text name)
     return NULL;
 }
 
-/* The job whose attempt at hand has this token, or NULL. */
-static struct ledger_job *
+/* The attempt that counts and has this token, or NULL. */
+static struct ledger_attempt *
 by_token(struct sim *sim, const struct engine_token *token)
 {
     uint32_t spec = spec_of(sim, token->job);
@@ -51,31 +51,31 @@ by_token(struct sim *sim, const struct engine_token *token)
     if (spec == PLAN_JOBS_MAX) {
         return NULL;
     }
-    struct ledger_job *job = &sim->ledger.jobs[spec];
+    struct ledger_attempt *attempt = ledger_running(&sim->ledger.jobs[spec],
+                                                    token->fence);
 
-    return job->state == JOB_RUNNING && job->fence == token->fence &&
-                   job->attempt == token->attempt
-               ? job
-               : NULL;
+    return attempt != NULL && attempt->number == token->attempt ? attempt
+                                                                : NULL;
 }
 
 static void
 acknowledge(struct sim *sim, const struct ledger_worker *worker,
             const struct engine_token *token)
 {
-    struct ledger_job *job = by_token(sim, token);
+    struct ledger_attempt *attempt = by_token(sim, token);
 
-    if (job != NULL && &sim->ledger.workers[job->worker] == worker) {
-        job->ack = ACK_YES;
+    if (attempt != NULL && &sim->ledger.workers[attempt->worker] == worker) {
+        attempt->ack = ACK_YES;
     }
 }
 
 static bool
-is_listed(const struct engine_hello *hello, const struct ledger_job *job)
+is_listed(const struct engine_hello *hello,
+          const struct ledger_attempt *attempt)
 {
     for (size_t i = 0; i < hello->in_hand_count; i++) {
-        if (hello->in_hand[i].fence == job->fence &&
-            hello->in_hand[i].attempt == job->attempt) {
+        if (hello->in_hand[i].fence == attempt->fence &&
+            hello->in_hand[i].attempt == attempt->number) {
             return true;
         }
     }
@@ -108,11 +108,16 @@ hear_hello(struct sim *sim, const struct engine_hello *hello)
     for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
         struct ledger_job *job = &sim->ledger.jobs[i];
 
-        if (job->state == JOB_RUNNING && job->worker == index) {
-            if (is_listed(hello, job)) {
-                job->ack = ACK_YES;
+        for (uint32_t k = 0; k < job->running_count; k++) {
+            struct ledger_attempt *attempt = &job->running[k];
+
+            if (attempt->worker != index) {
+                continue;
+            }
+            if (is_listed(hello, attempt)) {
+                attempt->ack = ACK_YES;
             } else {
-                job->not_listed = true;
+                attempt->not_listed = true;
             }
         }
     }
@@ -156,7 +161,9 @@ running_on(const struct sim *sim, const struct ledger_worker *worker)
     for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
         const struct ledger_job *job = &sim->ledger.jobs[i];
 
-        running += job->state == JOB_RUNNING && job->worker == index;
+        for (uint32_t k = 0; k < job->running_count; k++) {
+            running += job->running[k].worker == index;
+        }
     }
     return running;
 }
@@ -233,10 +240,11 @@ unhear_hello(struct sim *sim, const struct ledger_worker *worker)
     for (uint32_t i = 0; worker != NULL && i < sim->agents.spec_count; i++) {
         struct ledger_job *job = &sim->ledger.jobs[i];
 
-        if (job->state == JOB_RUNNING &&
-            &sim->ledger.workers[job->worker] == worker) {
-            job->not_listed = false;
-            job->ack = ACK_UNKNOWN;
+        for (uint32_t k = 0; k < job->running_count; k++) {
+            if (&sim->ledger.workers[job->running[k].worker] == worker) {
+                job->running[k].not_listed = false;
+                job->running[k].ack = ACK_UNKNOWN;
+            }
         }
     }
 }

@@ -169,17 +169,17 @@ plan_work(struct sim *sim, struct execution *execution, int64_t timeout_ms)
 
 /* Places taken by attempts that the gateway has not given up. */
 static uint32_t
-taken_in_earnest(const struct sim *sim, const struct worker_actor *worker,
+taken_in_earnest(struct sim *sim, const struct worker_actor *worker,
                  uint32_t offer)
 {
     uint32_t taken = 0;
 
     for (uint32_t i = 0; i < SIM_HAND_MAX; i++) {
         const struct execution *execution = &worker->hand[i];
-        const struct ledger_job *job = &sim->ledger.jobs[execution->spec];
 
         if (execution->token.fence == 0 || execution->done ||
-            job->state != JOB_RUNNING || job->fence != execution->token.fence) {
+            ledger_running(&sim->ledger.jobs[execution->spec],
+                           execution->token.fence) == NULL) {
             continue;
         }
         uint32_t method = sim->agents.specs[execution->spec].method;
