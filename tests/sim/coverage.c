@@ -38,6 +38,14 @@ static const char *const jitter_names[] = {
     [JITTER_NONE] = "none",
 };
 
+static const char *const hedging_names[HEDGING_COUNT] = {
+    [HEDGING_PLANNED] = "one more is planned",
+    [HEDGING_STARTED] = "one starts beside others",
+    [HEDGING_STAYED] = "the job stays RUNNING",
+    [HEDGING_LOST] = "one lost to another",
+    [HEDGING_REFUSED] = "one is refused in its time",
+};
+
 /* What the core cannot reach before breakers, budgets and requeueing. */
 static bool
 event_is_later(enum event_type type)
@@ -50,7 +58,8 @@ event_is_later(enum event_type type)
 static bool
 rule_is_later(enum rule rule)
 {
-    return rule == RULE_THROTTLED || rule >= RULE_BREAKER_OPEN;
+    return rule == RULE_THROTTLED || rule == RULE_BREAKER_OPEN ||
+           rule == RULE_BUDGET_EXHAUSTED || rule == RULE_RETRIES_OFF;
 }
 
 const char *
@@ -144,7 +153,8 @@ is_exit(enum rule rule)
 {
     return rule != RULE_NONE && rule != RULE_RETRY_PLANNED &&
            rule != RULE_FREE_RETRY && rule != RULE_SCHEDULED &&
-           rule != RULE_BREAKER_OPEN;
+           rule != RULE_BREAKER_OPEN && rule != RULE_HEDGE_PLANNED &&
+           rule != RULE_HEDGE_LOST;
 }
 
 static void
@@ -158,7 +168,7 @@ print_rest(struct printer *printer, const struct coverage *coverage)
     }
 #include "server/core/rule.def"
 #undef RULE
-    for (int i = DELAY_BACKOFF; i <= DELAY_NOT_BEFORE; i++) {
+    for (int i = DELAY_BACKOFF; i <= DELAY_HEDGE; i++) {
         print_row(
             printer,
             &(struct row){"delays", delay_source_name((enum delay_source)i),
@@ -171,6 +181,10 @@ print_rest(struct printer *printer, const struct coverage *coverage)
     for (int i = JITTER_DEFAULT; i <= JITTER_NONE; i++) {
         print_row(printer, &(struct row){"jitter", jitter_names[i],
                                          coverage->jitters[i], false});
+    }
+    for (int i = 0; i < HEDGING_COUNT; i++) {
+        print_row(printer, &(struct row){"hedging", hedging_names[i],
+                                         coverage->hedging[i], false});
     }
     for (int i = 0; i < ANSWER_COUNT; i++) {
         print_row(printer, &(struct row){"answers", answer_names[i],

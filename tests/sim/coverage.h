@@ -34,6 +34,16 @@ enum answer {
     ANSWER_COUNT
 };
 
+/* What becomes of attempts beside each other. */
+enum hedging {
+    HEDGING_PLANNED,
+    HEDGING_STARTED, /* beside others */
+    HEDGING_STAYED,  /* others ran, so the job stayed RUNNING */
+    HEDGING_LOST,
+    HEDGING_REFUSED, /* when its time had come */
+    HEDGING_COUNT,
+};
+
 struct coverage {
     uint64_t seeds;
     uint64_t jobs;
@@ -55,6 +65,7 @@ struct coverage {
     uint64_t delay_sources[8];
     uint64_t clamps[8];
     uint64_t jitters[8];
+    uint64_t hedging[HEDGING_COUNT];
 };
 
 /* Adds `from` to `to`. */

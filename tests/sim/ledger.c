@@ -94,6 +94,15 @@ move(struct sim *sim, uint32_t spec, const struct record *record)
     struct ledger_job *job = &sim->ledger.jobs[spec];
     enum job_state from = job->state;
 
+    if (from == JOB_RUNNING && job->running_count > 0) {
+#define JOB_STAY(state, event)                                            \
+    if (record->type == EVENT_##event) {                                  \
+        sim->coverage->hedging[HEDGING_STAYED] += !sim->ledger.replaying; \
+        return;                                                           \
+    }
+#include "server/core/job.def"
+#undef JOB_STAY
+    }
 #define JOB_MOVE(before, after, event)                           \
     if (from == JOB_##before && record->type == EVENT_##event) { \
         job->state = JOB_##after;                                \
@@ -218,7 +227,20 @@ scheduled(struct sim *sim, uint32_t spec, const struct record *record)
     job->due_at = sim->mono_ms + (int64_t)wait_ms;
 }
 
-/* Goes on: BACKOFF, READY or PARKED. */
+/* Backoff grows until a pushback is honoured; hedges have none. */
+static void
+count_backoff(struct ledger_job *job, const struct decision *decision)
+{
+    if (decision->delay_source == DELAY_PUSHBACK) {
+        job->backoff_n = 0;
+        job->previous_delay_ms = 0;
+    } else if (decision->delay_source != DELAY_HEDGE) {
+        job->backoff_n++;
+        job->previous_delay_ms = decision->delay_ms;
+    }
+}
+
+/* Goes on: BACKOFF, READY or PARKED, or RUNNING while others of it run. */
 static void
 goes_on(struct sim *sim, uint32_t spec, const struct record *record)
 {
@@ -236,30 +258,33 @@ goes_on(struct sim *sim, uint32_t spec, const struct record *record)
     /* What never started leaves in force what was decided before. */
     if (decision->rule == RULE_RETRY_PLANNED) {
         job->allowed = ledger_attempts_max(sim, spec, decision->policy_version);
+        count_backoff(job, decision);
+    }
+    if (job->running_count > 0) {
+        ledger_hedge_planned(sim, spec, decision);
+        return;
     }
     job->until_wall_ms = decision->until_wall_ms;
     job->until_delay_ms = decision->delay_ms;
     job->due_at = sim->mono_ms + (int64_t)decision->delay_ms;
-    if (decision->rule != RULE_RETRY_PLANNED) {
-        return;
-    }
-    if (decision->delay_source == DELAY_PUSHBACK) {
-        job->backoff_n = 0;
-        job->previous_delay_ms = 0;
-    } else {
-        job->backoff_n++;
-        job->previous_delay_ms = decision->delay_ms;
-    }
 }
 
 static void
 refused(struct sim *sim, uint32_t spec, const struct record *record)
 {
-    if (!sim->ledger.jobs[spec].over) {
+    struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    if (!job->over && job->running_count == 0) {
         sim_fail(sim, VIOLATION_RECORD, "job %u: a refusal out of nothing (%s)",
                  spec, rule_name(record->decision.rule));
     }
-    sim->ledger.jobs[spec].refused_by = record->decision.rule;
+    if (job->over && !sim->ledger.replaying) {
+        ledger_decided(sim, spec, record);
+    }
+    job->over_is_fatal = job->over && (ledger_is_fatal(record->decision.rule) ||
+                                       job->over_is_fatal);
+    job->refused_by = record->decision.rule;
+    ledger_hedge_refused(sim, spec, record);
 }
 
 static void
@@ -405,7 +430,9 @@ ledger_record(struct sim *sim, const struct record *record)
     follow(sim, spec, record);
     if (record->decision.rule != RULE_NONE &&
         record->type != EVENT_ATTEMPT_LOST) {
-        job->decision = record->decision;
+        if (record->type != EVENT_ATTEMPT_FAILED) {
+            job->decision = record->decision;
+        }
         /* A refusal and the end that follows it are one decision. */
         ledger->rules[record->decision.rule] += !ledger->replaying &&
                                                 record->type !=
@@ -414,11 +441,21 @@ ledger_record(struct sim *sim, const struct record *record)
     touch(sim, spec);
 }
 
-/* With what runs beside it, the attempt at hand apart. */
-static uint32_t
-charged_before(const struct ledger_job *job)
+/* An assignment follows a start, and says what went before that. */
+static bool
+is_start(const struct sim *sim, uint32_t spec,
+         const struct engine_command *command)
 {
-    return job->charged + job->running_count - 1;
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    for (uint32_t i = 0; i < job->running_count; i++) {
+        if (job->running[i].fence == command->token.fence) {
+            return job->running[i].number == command->token.attempt &&
+                   (job->charged + i == command->charged_before ||
+                    sim_only_promises(sim));
+        }
+    }
+    return false;
 }
 
 void
@@ -428,13 +465,7 @@ ledger_command(struct sim *sim, const struct engine_command *command)
 
     switch (command->type) {
     case COMMAND_ASSIGN:
-        if (spec == PLAN_JOBS_MAX ||
-            sim->ledger.jobs[spec].state != JOB_RUNNING ||
-            sim->ledger.jobs[spec].fence != command->token.fence ||
-            sim->ledger.jobs[spec].attempt != command->token.attempt ||
-            (charged_before(&sim->ledger.jobs[spec]) !=
-                 command->charged_before &&
-             !sim_only_promises(sim))) {
+        if (spec == PLAN_JOBS_MAX || !is_start(sim, spec, command)) {
             sim_fail(sim, VIOLATION_RECORD, "job %u: a strange assignment",
                      spec);
         }

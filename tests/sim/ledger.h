@@ -75,8 +75,12 @@ struct ledger_job {
     uint32_t running_count;
     struct ledger_attempt running[LEDGER_RUNNING_MAX]; /* oldest first */
 
+    int64_t hedge_at; /* one more may start beside them; INT64_MAX: none */
+    enum rule frozen; /* nothing follows any more, by this rule; or NONE */
+
     /* The end of one, until the decision. */
     bool over;
+    bool over_is_fatal; /* by code or reason: nothing may follow */
     struct ledger_attempt ended;
     bool over_lost;
     enum rule refused_by; /* the refusal that went before its end */
@@ -276,6 +280,41 @@ ledger_late(struct sim *sim, uint32_t spec, const struct record *record);
 /* After ledger_attempt_over(): the decision that follows it. */
 void
 ledger_decided(struct sim *sim, uint32_t spec, const struct record *record);
+
+/* Whether attempts of the job may run beside each other, and not in turn. */
+bool
+ledger_may_hedge(const struct sim *sim, uint32_t spec);
+
+/* An attempt starts that is not among the running ones yet. */
+void
+ledger_hedge_started(struct sim *sim, uint32_t spec,
+                     const struct record *record);
+
+/* One more may start in a while. */
+void
+ledger_hedge_planned(struct sim *sim, uint32_t spec,
+                     const struct decision *decision);
+
+/* Another attempt settled the job. */
+void
+ledger_hedge_lost(struct sim *sim, uint32_t spec, const struct record *record);
+
+/* A refusal, which may leave others running. */
+void
+ledger_hedge_refused(struct sim *sim, uint32_t spec,
+                     const struct record *record);
+
+/* A rule that ends a job whatever else of it runs. */
+bool
+ledger_is_fatal(enum rule rule);
+
+/* The attempt is running no more: it is job->ended. */
+void
+ledger_take_off(struct ledger_job *job, uint64_t fence);
+
+/* The end that an attempt brought about, after its refusal or success. */
+void
+ledger_settled(struct sim *sim, uint32_t spec, const struct record *record);
 
 /* The job is final; move() follows. */
 void

@@ -18,12 +18,12 @@ ledger_running(struct ledger_job *job, uint64_t fence)
     return NULL;
 }
 
-static void
-take_off(struct ledger_job *job, const struct ledger_attempt *attempt)
+void
+ledger_take_off(struct ledger_job *job, uint64_t fence)
 {
+    const struct ledger_attempt *attempt = ledger_running(job, fence);
     uint32_t i = (uint32_t)(attempt - job->running);
 
-    job->ended = *attempt;
     job->running_count--;
     memmove(&job->running[i], &job->running[i + 1],
             (job->running_count - i) * sizeof(job->running[0]));
@@ -55,16 +55,18 @@ check_time(struct sim *sim, uint32_t spec, const struct record *record)
     const struct ledger_job *job = &sim->ledger.jobs[spec];
     int64_t now = sim->mono_ms;
 
-    if (now < job->due_at) {
+    if (job->running_count == 0 && now < job->due_at) {
         sim_fail(sim, VIOLATION_TOO_SOON, "job %u: %" PRId64 " ms too soon",
                  spec, job->due_at - now);
     }
     if (now >= job->deadline_at ||
-        (job->charged == 0 && now >= job->queue_end_at) ||
+        (job->running_count == 0 && job->charged == 0 &&
+         now >= job->queue_end_at) ||
         sim->gateway.draining) {
         sim_fail(sim, VIOLATION_TOO_LATE, "job %u starts too late", spec);
     }
-    if (job->charged > 0 && job->charged >= job->allowed) {
+    if (job->running_count == 0 && job->charged > 0 &&
+        job->charged >= job->allowed) {
         sim_fail(sim, VIOLATION_TOO_MANY_TRIES, "job %u: try %u of %u", spec,
                  job->charged + 1, job->allowed);
     }
@@ -97,6 +99,7 @@ ledger_attempt_started(struct sim *sim, uint32_t spec,
         sim->ledger.starts++;
         sim->attempts++;
     }
+    ledger_hedge_started(sim, spec, record);
     if (job->running_count == LEDGER_RUNNING_MAX) {
         sim_fail(sim, VIOLATION_TOO_MANY_TRIES, "job %u: too many at once",
                  spec);
@@ -304,12 +307,19 @@ ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
     struct ledger_job *job = &sim->ledger.jobs[spec];
     const struct ledger_attempt *attempt = ledger_running(job, record->fence);
 
-    if (attempt == NULL || job->over || record->attempt != attempt->number) {
+    if (attempt == NULL ||
+        (job->over && record->decision.rule != RULE_HEDGE_LOST) ||
+        record->attempt != attempt->number) {
         sim_fail(sim, VIOLATION_FENCE,
                  "job %u: fence %" PRIu64 " ends and does not run", spec,
                  record->fence);
     }
-    take_off(job, attempt);
+    if (record->decision.rule == RULE_HEDGE_LOST) {
+        ledger_hedge_lost(sim, spec, record);
+        return;
+    }
+    job->ended = *attempt;
+    ledger_take_off(job, record->fence);
     const struct ledger_worker *worker =
         &sim->ledger.workers[job->ended.worker];
 

@@ -72,6 +72,9 @@ before_delay(const struct sim *sim, uint32_t spec,
         return RULE_SUCCEEDED;
     }
     if (!job->over_charged && !is_indeterminate(sim, spec, policy)) {
+        if (job->frozen != RULE_NONE) {
+            return job->frozen;
+        }
         return job->free >= policy->retry.free_attempts_max
                    ? RULE_FREE_EXHAUSTED
                    : RULE_FREE_RETRY;
@@ -90,8 +93,12 @@ before_delay(const struct sim *sim, uint32_t spec,
     if (rule != RULE_NONE) {
         return rule;
     }
-    if (job->charged >= ledger_attempts_max(sim, spec, version)) {
+    if (job->charged + job->running_count >=
+        ledger_attempts_max(sim, spec, version)) {
         return RULE_ATTEMPTS_EXHAUSTED;
+    }
+    if (job->frozen != RULE_NONE) {
+        return job->frozen;
     }
     return report->has_pushback && report->pushback_ms < 0 ? RULE_PUSHBACK_STOP
                                                            : RULE_NONE;
@@ -180,11 +187,27 @@ check_pushback(struct sim *sim, uint32_t spec,
     }
 }
 
+/* Now, or what stands between one and the next where they go in turn. */
 static void
-check_delay(struct sim *sim, uint32_t spec, const struct retry_policy *policy,
+check_hedge_delay(struct sim *sim, uint32_t spec,
+                  const struct method_policy *policy,
+                  const struct decision *decision)
+{
+    uint64_t delay = ledger_may_hedge(sim, spec) ? 0 : policy->hedging_delay_ms;
+
+    if (decision->delay_source != DELAY_HEDGE || decision->delay_ms != delay) {
+        sim_fail(sim, VIOLATION_HEDGE,
+                 "job %u: the next one in %" PRIu64 " ms, not %" PRIu64, spec,
+                 decision->delay_ms, delay);
+    }
+}
+
+static void
+check_delay(struct sim *sim, uint32_t spec, const struct method_policy *policy,
             const struct decision *decision)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct retry_policy *retry = &policy->retry;
 
     if (!job->over_charged) {
         /* The first one at once, then backoff of its own count. */
@@ -194,12 +217,16 @@ check_delay(struct sim *sim, uint32_t spec, const struct retry_policy *policy,
         }
         if (decision->delay_source != DELAY_NONE) {
             check_bounds(sim, spec, decision,
-                         backoff_bounds(policy, job->free_streak - 1, 0));
+                         backoff_bounds(retry, job->free_streak - 1, 0));
         }
         return;
     }
     if (job->over_report.has_pushback) {
-        check_pushback(sim, spec, policy, decision);
+        check_pushback(sim, spec, retry, decision);
+        return;
+    }
+    if (policy->hedged) {
+        check_hedge_delay(sim, spec, policy, decision);
         return;
     }
     if (decision->delay_source != DELAY_BACKOFF) {
@@ -207,24 +234,22 @@ check_delay(struct sim *sim, uint32_t spec, const struct retry_policy *policy,
     }
     check_bounds(
         sim, spec, decision,
-        backoff_bounds(policy, job->backoff_n + 1, job->previous_delay_ms));
-    sim->coverage->jitters[policy->jitter]++;
+        backoff_bounds(retry, job->backoff_n + 1, job->previous_delay_ms));
+    sim->coverage->jitters[retry->jitter]++;
 }
 
 static enum event_type
-event_of(enum rule rule, const struct decision *decision)
+event_of(enum rule rule, const struct decision *decision, bool beside)
 {
-    if (rule == RULE_SUCCEEDED) {
-        return EVENT_JOB_SUCCEEDED;
-    }
     if (rule == RULE_RETRY_PLANNED) {
         return EVENT_RETRY_PLANNED;
     }
     if (rule == RULE_FREE_RETRY) {
-        return decision->delay_source == DELAY_NONE ? EVENT_JOB_RELEASED
-                                                    : EVENT_RETRY_PLANNED;
+        return decision->delay_source == DELAY_NONE && !beside
+                   ? EVENT_JOB_RELEASED
+                   : EVENT_RETRY_PLANNED;
     }
-    return EVENT_JOB_FAILED;
+    return EVENT_RETRY_REFUSED;
 }
 
 static void
@@ -237,9 +262,10 @@ check_numbers(struct sim *sim, uint32_t spec, const struct record *record)
         return;
     }
     uint32_t max = ledger_attempts_max(sim, spec, sim->gateway.policy_version);
-    uint32_t left = max > job->charged ? max - job->charged : 0;
+    uint32_t taken = job->charged + job->running_count;
+    uint32_t left = max > taken ? max - taken : 0;
 
-    if ((decision->rule != RULE_SUCCEEDED && decision->attempts_left != left) ||
+    if (decision->attempts_left != left ||
         decision->policy_version != sim->gateway.policy_version ||
         decision->attempts_charged != job->charged ||
         decision->attempts_free != job->free) {
@@ -273,23 +299,26 @@ check_code(struct sim *sim, uint32_t spec, const struct record *record)
 void
 ledger_decided(struct sim *sim, uint32_t spec, const struct record *record)
 {
-    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    struct ledger_job *job = &sim->ledger.jobs[spec];
     const struct decision *decision = &record->decision;
     uint32_t version = sim->gateway.policy_version;
     const struct method_policy *policy = ledger_policy_of(sim, spec, version);
     enum rule rule = before_delay(sim, spec, policy, version);
 
+    job->over_is_fatal = by_code(&policy->retry, job) != RULE_NONE &&
+                         rule == RULE_OVERLOADED_MARK;
+
     check_numbers(sim, spec, record);
     if (rule == RULE_NONE || rule == RULE_FREE_RETRY) {
-        check_delay(sim, spec, &policy->retry, decision);
+        check_delay(sim, spec, policy, decision);
         if (sim->mono_ms + (int64_t)decision->delay_ms >= job->deadline_at) {
             rule = RULE_DEADLINE_WOULD_EXPIRE;
         } else if (rule == RULE_NONE) {
             rule = RULE_RETRY_PLANNED;
         }
     }
-    if (decision->rule == rule && record->type == event_of(rule, decision)) {
-        check_code(sim, spec, record);
+    if (decision->rule == rule &&
+        record->type == event_of(rule, decision, job->running_count > 0)) {
         return;
     }
     enum violation violation = VIOLATION_WRONG_RULE;
@@ -303,4 +332,38 @@ ledger_decided(struct sim *sim, uint32_t spec, const struct record *record)
     sim_fail(sim, violation, "job %u: %s by %s, not %s", spec,
              event_type_name(record->type), rule_name(decision->rule),
              rule_name(rule));
+}
+
+void
+ledger_settled(struct sim *sim, uint32_t spec, const struct record *record)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct decision *decision = &record->decision;
+    bool success = job->over_code == REDIAL_OK;
+
+    if ((record->type == EVENT_JOB_SUCCEEDED) != success ||
+        (success && decision->rule != RULE_SUCCEEDED)) {
+        sim_fail(sim, VIOLATION_WRONG_RULE, "job %u: %s by %s", spec,
+                 event_type_name(record->type), rule_name(decision->rule));
+    }
+    if (record->fence != job->ended.fence ||
+        record->attempt != job->ended.number) {
+        sim_fail(sim, VIOLATION_HEDGE,
+                 "job %u: fence %" PRIu64 " settled it, not %" PRIu64, spec,
+                 job->ended.fence, record->fence);
+    }
+    if (job->running_count > 0) {
+        sim_fail(sim, VIOLATION_HEDGE, "job %u: %u losers are not said", spec,
+                 job->running_count);
+    }
+    if (!sim_only_promises(sim) &&
+        (decision->policy_version != sim->gateway.policy_version ||
+         decision->attempts_charged != job->charged ||
+         decision->attempts_free != job->free)) {
+        sim_fail(sim, VIOLATION_RECORD,
+                 "job %u: version %u, charged %u, free %u", spec,
+                 decision->policy_version, decision->attempts_charged,
+                 decision->attempts_free);
+    }
+    check_code(sim, spec, record);
 }

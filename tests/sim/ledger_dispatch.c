@@ -335,6 +335,16 @@ waits(const struct sim *sim, const struct ledger_job *job)
            job->due_at <= sim->mono_ms;
 }
 
+/* Others of it run, and the time of one more has come. */
+static bool
+waits_beside(const struct sim *sim, uint32_t spec)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+
+    return job->state == JOB_RUNNING && job->frozen == RULE_NONE &&
+           job->hedge_at <= sim->mono_ms && ledger_may_hedge(sim, spec);
+}
+
 /* A suspect's ghost is on it: nothing else may be. */
 static bool
 is_haunted(const struct sim *sim, uint32_t worker)
@@ -477,7 +487,8 @@ ledger_check_idle(struct sim *sim)
         uint32_t method = sim->agents.specs[i].method;
 
         check_hopeless(sim, i);
-        if (room.free[method] <= kept || job->suspect || !waits(sim, job) ||
+        if (room.free[method] <= kept || job->suspect ||
+            !(waits(sim, job) || waits_beside(sim, i)) ||
             !is_below_limit(sim, i, tally.of_method[method])) {
             continue;
         }

@@ -81,7 +81,7 @@ ledger_ended(struct sim *sim, uint32_t spec, const struct record *record)
 
     if (!sim->ledger.replaying) {
         if (job->over) {
-            ledger_decided(sim, spec, record);
+            ledger_settled(sim, spec, record);
             check_refused(sim, spec, record);
         } else {
             check_plain_end(sim, spec, record);

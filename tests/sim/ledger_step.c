@@ -282,6 +282,10 @@ ledger_recovering(struct sim *sim)
                                       ? wall - job->accepted_wall_ms
                                       : 0);
         job->due_at = now;
+        if (job->hedge_at != INT64_MAX) {
+            job->hedge_at = now + remaining(job->until_wall_ms, wall,
+                                            job->until_delay_ms);
+        }
         if (job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF) {
             job->due_at = now + remaining(job->until_wall_ms, wall,
                                           job->until_delay_ms);

@@ -180,6 +180,8 @@ make_row(struct policy_block *block, struct rng *rng, uint32_t limit,
         row->retry.max_attempts = limit;
         row->retry.attempts_clamped = true;
     }
+    row->hedged = chance(rng, 30);
+    row->hedging_delay_ms = PICK(rng, 0, 10, 100, 500, 3000);
     row->attempt_timeout_ms = PICK(rng, 300, 1000, 5000, 20000);
     row->deadline_ms = PICK(rng, 0, 0, 0, 3000, 30000);
     row->limits.concurrency = (uint32_t)PICK(rng, 0, 0, 1, 2, 4);
