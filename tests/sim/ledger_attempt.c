@@ -301,6 +301,24 @@ check_over(struct sim *sim, uint32_t spec, const struct record *record)
     }
 }
 
+static void
+count_over(struct ledger_job *job, const struct record *record)
+{
+    if (record->charged) {
+        if (record->type != EVENT_ATTEMPT_SUCCEEDED) {
+            job->last_code = record->code;
+            memcpy(job->last_reason, job->over_reason,
+                   sizeof(job->last_reason));
+        }
+        job->charged++;
+        job->free_streak = 0;
+        job->suspect = record->final_lost;
+    } else {
+        job->free++;
+        job->free_streak++;
+    }
+}
+
 void
 ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
 {
@@ -352,19 +370,7 @@ ledger_attempt_over(struct sim *sim, uint32_t spec, const struct record *record)
     if (!sim->ledger.replaying && is_reported(sim, record, REPORT_OUTCOME)) {
         job->over_report = sim->ledger.message->report;
     }
-    if (record->charged) {
-        if (record->type != EVENT_ATTEMPT_SUCCEEDED) {
-            job->last_code = record->code;
-            memcpy(job->last_reason, job->over_reason,
-                   sizeof(job->last_reason));
-        }
-        job->charged++;
-        job->free_streak = 0;
-        job->suspect = record->final_lost;
-    } else {
-        job->free++;
-        job->free_streak++;
-    }
+    count_over(job, record);
     if (record->final_lost && record->decision.rule == RULE_POISON) {
         if (!sim->ledger.replaying && worker->in_hand_at_death > 1) {
             sim_fail(sim, VIOLATION_CHARGE,
