@@ -3,6 +3,7 @@
 
 #include "server/core/dispatch.h"
 #include "server/core/emit.h"
+#include "server/core/tenant.h"
 #include "server/core/worker.h"
 
 /* Where the next one of the running attempts is linked. */
@@ -38,6 +39,7 @@ attempt_make(struct engine *engine, struct job *job, struct worker *worker,
     worker->in_hand++;
     worker->uncounted++;
     job->method->running++;
+    job->tenant->running++;
     *running_end(job) = attempt;
     return attempt;
 }
@@ -125,6 +127,7 @@ attempt_free(struct engine *engine, struct attempt *attempt)
     struct worker *worker = attempt->worker;
     struct offer *offer = attempt->offer;
     struct method *method = attempt->job->method;
+    struct tenant *tenant = attempt->job->tenant;
 
     unlink_from_job(attempt);
     list_remove(&attempt->of_worker);
@@ -142,7 +145,9 @@ attempt_free(struct engine *engine, struct attempt *attempt)
     }
     slab_give(&engine->attempts, attempt);
     method->running--;
+    tenant->running--;
     dispatch_update(engine, method);
+    tenant_update(engine, tenant);
     if (worker->state == WORKER_CONNECTED) {
         worker_refresh(engine, worker);
     } else {

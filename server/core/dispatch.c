@@ -7,6 +7,7 @@
 #include "server/core/hold.h"
 #include "server/core/life.h"
 #include "server/core/queue.h"
+#include "server/core/tenant.h"
 #include "server/core/worker.h"
 
 #include <string.h>
@@ -43,17 +44,45 @@ has_credit(const struct method *method)
            !list_is_empty(&method->service->with_credit);
 }
 
+bool
+dispatch_may_start(const struct method *method)
+{
+    return list_is_linked(&method->ring) && !method->starved;
+}
+
+/* Whether jobs that are in turn and a free place are there. */
+static bool
+wants_token(const struct method *method)
+{
+    return (method->level_mask != 0 || !list_is_empty(&method->suspects)) &&
+           limit_places(&method->limit, method->running) > 0;
+}
+
+/* Out of the ring; with a timer while it lacks nothing but a token. */
+static void
+leave(struct engine *engine, struct method *method)
+{
+    int64_t token_ms = limit_tokens_at_ms(&method->limit, engine->now.mono.ms,
+                                          1);
+
+    list_remove(&method->ring);
+    method->starved = false;
+    if (!wants_token(method)) {
+        heap_remove(&engine->method_timers, &method->timer);
+    } else if (!heap_has(&method->timer) || method->timer.at != token_ms) {
+        heap_set(&engine->method_timers, &method->timer, token_ms);
+    }
+    tenant_uninvite_method(engine, method);
+}
+
 void
 dispatch_update(struct engine *engine, struct method *method)
 {
-    uint32_t concurrency = method->policy->limits.concurrency;
-    bool eligible = method->waiting > 0 &&
-                    (concurrency == 0 || method->running < concurrency);
-
-    if (!eligible) {
-        list_remove(&method->ring);
-        method->starved = false;
+    if (!wants_token(method) ||
+        limit_tokens(&method->limit, engine->now.mono.ms) == 0) {
+        leave(engine, method);
     } else if (!list_is_linked(&method->ring)) {
+        heap_remove(&engine->method_timers, &method->timer);
         list_append(&engine->ring, &method->ring);
     } else if (method->starved && method->level_mask != 0 &&
                has_credit(method)) {
@@ -63,6 +92,63 @@ dispatch_update(struct engine *engine, struct method *method)
         worker_unreserve(engine, method->reserved);
     }
     update_hopeless(engine, method);
+}
+
+void
+dispatch_take_policy(struct engine *engine, struct method *method)
+{
+    limit_set(&method->limit, &method->policy->limits, engine->now.mono.ms);
+    dispatch_update(engine, method);
+}
+
+void
+dispatch_empty_buckets(struct engine *engine)
+{
+    int64_t now_ms = engine->now.mono.ms;
+
+    engine->forgot_ms = now_ms;
+    for (uint32_t i = 0; i < engine->methods.fresh; i++) {
+        struct method *method = slab_at(&engine->methods, i);
+
+        limit_init(&method->limit, &method->policy->limits, now_ms);
+        flow_init(&method->flow, now_ms);
+    }
+    for (uint32_t i = 0; i < engine->tenants.fresh; i++) {
+        struct tenant *tenant = slab_at(&engine->tenants, i);
+        struct limit_policy policy = tenant->limit.policy;
+
+        limit_init(&tenant->limit, &policy, now_ms);
+        flow_init(&tenant->flow, now_ms);
+    }
+}
+
+/* The first timer of the heap that is due, out of it; or NULL. */
+static struct heap_node *
+take_due(const struct engine *engine, struct heap *heap)
+{
+    struct heap_node *node = heap_first(heap);
+
+    if (node == NULL || node->at > engine->now.mono.ms) {
+        return NULL;
+    }
+    heap_remove(heap, node);
+    return node;
+}
+
+bool
+dispatch_token_due(struct engine *engine)
+{
+    struct heap_node *node = take_due(engine, &engine->method_timers);
+
+    if (node != NULL) {
+        dispatch_update(engine, container_of(node, struct method, timer));
+        return true;
+    }
+    node = take_due(engine, &engine->tenant_timers);
+    if (node != NULL) {
+        tenant_update(engine, container_of(node, struct tenant, timer));
+    }
+    return node != NULL;
 }
 
 void
@@ -86,11 +172,12 @@ dispatch_wake_service(struct engine *engine, struct service *service)
 
 /* Out of the ring until a worker has credit for it. */
 static void
-starve(struct method *method)
+starve(struct engine *engine, struct method *method)
 {
     list_remove(&method->ring);
     list_append(&method->service->starved, &method->ring);
     method->starved = true;
+    tenant_uninvite_method(engine, method);
 }
 
 void
@@ -237,6 +324,8 @@ start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
         remaining_ms = (uint64_t)(deadline.ms - engine->now.mono.ms);
     }
     queue_grant(engine, job);
+    limit_take(&job->method->limit, engine->now.mono.ms);
+    limit_take(&job->tenant->limit, engine->now.mono.ms);
     struct record *record = emit_begin(engine, EVENT_ATTEMPT_STARTED, job);
 
     record->attempt = job->attempt + 1;
@@ -265,6 +354,7 @@ start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
     attempt_place(engine, attempt, offer);
     worker_refresh(engine, worker);
     dispatch_update(engine, job->method);
+    tenant_update(engine, job->tenant);
     job->until_ms = engine->now.mono.ms + duration_ms(job->decision.delay_ms);
     hedge_wait(engine, job);
 }
@@ -296,6 +386,22 @@ reserved_offer(const struct engine *engine, const struct method *method)
     return offer_credit(offer) > 0 ? offer : NULL;
 }
 
+/* The first suspect whose tenant has room, or NULL; others are blocked. */
+static struct job *
+next_suspect(struct engine *engine, struct method *method)
+{
+    while (!list_is_empty(&method->suspects) && engine_has_budget(engine)) {
+        struct job *job = container_of(list_first(&method->suspects),
+                                       struct job, queue);
+
+        if (tenant_has_room(engine, job->tenant)) {
+            return job;
+        }
+        queue_block(engine, job);
+    }
+    return NULL;
+}
+
 /*
  * Starts the first suspect alone, if a worker is empty for it: the one that was
  * drained, or another that became empty meanwhile.
@@ -303,8 +409,11 @@ reserved_offer(const struct engine *engine, const struct method *method)
 static bool
 start_suspect(struct engine *engine, struct method *method)
 {
-    struct job *job = container_of(list_first(&method->suspects), struct job,
-                                   queue);
+    struct job *job = next_suspect(engine, method);
+
+    if (job == NULL) {
+        return false;
+    }
     if (hold_job(engine, job)) {
         return true;
     }
@@ -331,18 +440,36 @@ start_suspect(struct engine *engine, struct method *method)
 
 /* ---- The walk ---------------------------------------------------------- */
 
-/* Starts one attempt of the method, or takes it out of the ring. */
+/* The next job whose tenant has room, or NULL; lanes of others are blocked. */
+static struct job *
+next_job(struct engine *engine, struct method *method)
+{
+    struct job *job = queue_next(method);
+
+    while (job != NULL && !tenant_has_room(engine, job->tenant)) {
+        queue_block(engine, job);
+        job = engine_has_budget(engine) ? queue_next(method) : NULL;
+    }
+    return job;
+}
+
+/*
+ * Starts one attempt of the method, or takes it out of the ring. Lanes are not
+ * blocked while there is no credit: who cannot start need not be looked at.
+ */
 static void
 serve(struct engine *engine, struct method *method)
 {
     if (!list_is_empty(&method->suspects) && start_suspect(engine, method)) {
         return;
     }
-    struct job *job = queue_next(method);
+    struct job *job = has_credit(method) ? next_job(engine, method) : NULL;
     struct offer *offer = job == NULL ? NULL : choose(engine, job, false);
 
     if (offer == NULL) {
-        starve(method);
+        if (list_is_linked(&method->ring) && engine_has_budget(engine)) {
+            starve(engine, method);
+        }
         return;
     }
     if (job_end_if_over(engine, job) || hold_job(engine, job) ||
@@ -381,10 +508,23 @@ fail_hopeless(struct engine *engine)
     engine->more = engine->more || !list_is_empty(&engine->hopeless);
 }
 
+/* A tenant has room again: what it has waited with longest comes back. */
+static void
+invite_next(struct engine *engine)
+{
+    struct tenant *tenant = container_of(list_pop(&engine->tenants_with_room),
+                                         struct tenant, with_room);
+
+    queue_invite(engine, tenant);
+    tenant_update(engine, tenant);
+}
+
 static bool
 can_start(const struct engine *engine)
 {
-    return !engine->draining && !list_is_empty(&engine->ring) &&
+    return !engine->draining &&
+           (!list_is_empty(&engine->ring) ||
+            !list_is_empty(&engine->tenants_with_room)) &&
            (engine->offers_with_credit > 0 || engine->reserved > 0) &&
            engine->attempts.used < engine->limits.attempts_max;
 }
@@ -400,6 +540,10 @@ dispatch_run(struct engine *engine)
         if (!engine_has_budget(engine)) {
             engine->more = true;
             return;
+        }
+        if (!list_is_empty(&engine->tenants_with_room)) {
+            invite_next(engine);
+            continue;
         }
         struct list *first = list_pop(&engine->ring);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who gets the next attempt. A method stands in the ring while it has waiting
- * jobs, is below its concurrency and is not known to lack credit; a method that
- * finds no worker leaves the ring and stands among the starved of its service
- * until a worker that serves it has credit again. So blocked methods cost
- * nothing.
+ * Who gets the next attempt. A method stands in the ring while it could start
+ * one: it has jobs that are not blocked by their tenants, a free place, a token
+ * of its rate, and is not known to lack credit. One that finds no worker stands
+ * among the starved of its service until a worker that serves it has credit
+ * again; one without a token has a timer for the millisecond of the next. So
+ * blocked methods cost nothing.
  */
 #ifndef REDIAL_SERVER_CORE_DISPATCH_H
 #define REDIAL_SERVER_CORE_DISPATCH_H
@@ -14,6 +15,22 @@
 /* Puts the method where it belongs, after a change of its jobs or limits. */
 void
 dispatch_update(struct engine *engine, struct method *method);
+
+/* Whether it stands in the ring, and may have credit. */
+bool
+dispatch_may_start(const struct method *method);
+
+/* The method has a new policy: its limits change at once. */
+void
+dispatch_take_policy(struct engine *engine, struct method *method);
+
+/* After recovery: rates start from empty buckets. */
+void
+dispatch_empty_buckets(struct engine *engine);
+
+/* Brings back one method or tenant that has a token again, if one has. */
+bool
+dispatch_token_due(struct engine *engine);
 
 /* There is credit again. */
 void

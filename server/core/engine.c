@@ -16,6 +16,7 @@
 #include "server/core/settle.h"
 #include "server/core/submit.h"
 #include "server/core/target.h"
+#include "server/core/tenant.h"
 #include "server/core/timers.h"
 #include "server/core/worker.h"
 
@@ -44,7 +45,10 @@ take_policy(struct engine *engine, const struct policy_set *policy)
         method->policy = policy_find(policy, service_text(method->service),
                                      method_text(method));
         retarget(engine, method);
-        dispatch_update(engine, method);
+        dispatch_take_policy(engine, method);
+    }
+    for (uint32_t i = 0; i < engine->tenants.fresh; i++) {
+        tenant_take_policy(engine, slab_at(&engine->tenants, i));
     }
 }
 

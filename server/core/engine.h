@@ -453,6 +453,32 @@ bool
 engine_target_stats(const struct engine *engine, struct now now, uint32_t index,
                     struct engine_target_stats *ret_stats);
 
+/* What the waiting jobs of a method or tenant wait for, as a whole. */
+enum engine_waits_for {
+    ENGINE_WAITS_FOR_NOTHING = 0, /* none waits */
+    ENGINE_WAITS_FOR_TURN,        /* others are served first */
+    ENGINE_WAITS_FOR_PLACE,       /* its concurrency is used up */
+    ENGINE_WAITS_FOR_TOKEN,       /* its rate is used up */
+    ENGINE_WAITS_FOR_TENANT,      /* limits of its tenants are used up */
+    ENGINE_WAITS_FOR_WORKER,      /* none has credit for it */
+    ENGINE_WAITS_FOR_DRAIN,       /* this gateway starts nothing any more */
+};
+
+/* "place", "token"; "" for nothing. */
+const char *
+engine_waits_for_name(enum engine_waits_for waits_for);
+
+/* Limits in force and what is used of them. 0 as a limit: unlimited. */
+struct engine_limit_stats {
+    uint32_t concurrency;
+    uint32_t rate;
+    uint32_t rate_period_ms;
+    uint32_t burst;
+    uint32_t tokens; /* 0 without a rate */
+    uint32_t queue;
+    uint64_t refused; /* submits, since start, by the queue limit */
+};
+
 struct engine_method_stats {
     struct text service;
     struct text method;
@@ -460,8 +486,30 @@ struct engine_method_stats {
     uint64_t running;
     uint64_t oldest_ready_ms; /* 0: none waits */
     uint32_t workers;
-    uint32_t concurrency; /* 0: unlimited */
+    uint32_t concurrency; /* 0: unlimited; as in `limits` */
+    struct engine_limit_stats limits;
+    enum engine_waits_for waits_for;
 };
+
+struct engine_tenant_stats {
+    struct text tenant; /* may be empty: jobs that name none */
+    uint64_t ready;
+    uint64_t running;
+    uint32_t weight;
+    struct engine_limit_stats limits;
+    enum engine_waits_for waits_for; /* TOKEN, PLACE; else TURN */
+};
+
+enum engine_refusal {
+#define REFUSAL(name, sentence) ENGINE_REFUSED_##name,
+#include "server/core/refusal.def"
+#undef REFUSAL
+    ENGINE_REFUSAL_COUNT,
+};
+
+/* "QUEUE_FULL": the reason of the answer. */
+const char *
+engine_refusal_name(enum engine_refusal refusal);
 
 struct engine_stats {
     uint64_t jobs[16]; /* live ones by shown state, enum job_state */
@@ -475,6 +523,7 @@ struct engine_stats {
     uint64_t late_reports;
     uint64_t duplicate_submits;
     uint64_t refused_submits;
+    uint64_t refusals[ENGINE_REFUSAL_COUNT]; /* the same by reason */
 };
 
 /* Exact; O(methods). */
@@ -486,5 +535,10 @@ engine_stats(const struct engine *engine, struct now now,
 bool
 engine_method_stats(const struct engine *engine, struct now now, uint32_t index,
                     struct engine_method_stats *ret_stats);
+
+/* The same for tenants. Those never used since start are not listed. */
+bool
+engine_tenant_stats(const struct engine *engine, struct now now, uint32_t index,
+                    struct engine_tenant_stats *ret_stats);
 
 #endif

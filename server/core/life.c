@@ -87,7 +87,7 @@ job_release_if_done(struct engine *engine, struct job *job)
 
     command->slot = job->slot;
     command->token.job = job->id;
-    flow_released(engine);
+    flow_released(&engine->flow, engine->now.mono.ms);
     job_free(engine, job);
 }
 

@@ -124,6 +124,8 @@ place_tables(struct layout *layout, struct engine *engine)
     place_heap(layout, &engine->attempt_timers, attempts);
     place_heap(layout, &engine->worker_timers, workers);
     place_heap(layout, &engine->target_timers, targets);
+    place_heap(layout, &engine->method_timers, methods);
+    place_heap(layout, &engine->tenant_timers, tenants);
     engine->targets_kept_max = methods;
 }
 
@@ -166,9 +168,11 @@ engine_init(void *memory, const struct engine_limits *limits,
     engine->hash_key.words[1] = rng_next(&engine->rng);
     /* Ids from before a restart must not look like new ones. */
     engine->generation = rng_next(&engine->rng) ^ (uint64_t)now.wall.ms;
-    engine->flow.since_ms = now.mono.ms;
+    engine->forgot_ms = now.mono.ms;
+    flow_init(&engine->flow, now.mono.ms);
     place_tables(&layout, engine);
     list_init(&engine->ring);
+    list_init(&engine->tenants_with_room);
     list_init(&engine->hopeless);
     list_init(&engine->ending);
     list_init(&engine->unused_tenants);

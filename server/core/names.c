@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/core/names.h"
 
+#include "server/core/tenant.h"
+
 #include <string.h>
 
 /* Both names with their lengths, so that no two pairs look alike. */
@@ -122,6 +124,24 @@ service_unref(struct engine *engine, struct service *service)
 
 /* ---- Methods ----------------------------------------------------------- */
 
+/* Its names; all else is that of a method that nobody used yet. */
+static void
+method_begin(struct engine *engine, struct method *method,
+             struct service *owner, struct text name)
+{
+    method->service = owner;
+    list_append(&owner->methods, &method->of_service);
+    copy_name(method->name, &method->name_len, name);
+    method->policy = policy_find(engine->policy, service_text(owner), name);
+    method->target = target_hold_for(engine, service_text(owner),
+                                     method->policy);
+    limit_init(&method->limit, &method->policy->limits, engine->forgot_ms);
+    flow_init(&method->flow, engine->now.mono.ms);
+    method->since_retry = 0;
+    method->since_lower = 0;
+    method->refused = 0;
+}
+
 static struct method *
 method_take(struct engine *engine)
 {
@@ -137,6 +157,7 @@ method_take(struct engine *engine)
         list_init(&method->with_credit);
         list_init(&method->ages);
         list_init(&method->suspects);
+        list_init(&method->invited);
         return method;
     }
     struct list *oldest = list_pop(&engine->unused_methods);
@@ -148,6 +169,7 @@ method_take(struct engine *engine)
 
     method = container_of(oldest, struct method, unused);
     redial_assert(method->waiting == 0 && method->running == 0);
+    engine->forgot_ms = engine->now.mono.ms;
     hash_names(engine, service_text(method->service), method_text(method), key);
     map_remove(&engine->methods_by_name, key);
     list_remove(&method->of_service);
@@ -179,13 +201,7 @@ method_intern_anew(struct engine *engine, struct text service, struct text name)
         service_unref(engine, owner);
         return NULL;
     }
-    method->service = owner;
-    list_append(&owner->methods, &method->of_service);
-    method->policy = policy_find(engine->policy, service, name);
-    method->target = target_hold_for(engine, service, method->policy);
-    method->since_retry = 0;
-    method->since_lower = 0;
-    copy_name(method->name, &method->name_len, name);
+    method_begin(engine, method, owner, name);
     bool put = map_put(&engine->methods_by_name, key, method->index);
 
     redial_assert(put);
@@ -244,6 +260,8 @@ tenant_take(struct engine *engine)
     uint8_t key[16];
 
     tenant = container_of(oldest, struct tenant, unused);
+    redial_assert(tenant->waiting == 0 && tenant->running == 0);
+    engine->forgot_ms = engine->now.mono.ms;
     hash_names(engine, tenant_text(tenant), (struct text){0}, key);
     map_remove(&engine->tenants_by_name, key);
     return tenant;
@@ -265,8 +283,16 @@ tenant_intern_anew(struct engine *engine, struct text name)
     if (tenant == NULL) {
         return NULL;
     }
-    *tenant = (struct tenant){.weight = 1};
+    *tenant = (struct tenant){0};
+    list_init(&tenant->blocked);
+    list_init(&tenant->blocked_suspects);
     copy_name(tenant->name, &tenant->name_len, name);
+    const struct tenant_policy *policy = policy_find_tenant(engine->policy,
+                                                            name);
+
+    tenant->weight = tenant_weight(policy);
+    limit_init(&tenant->limit, &policy->limits, engine->forgot_ms);
+    flow_init(&tenant->flow, engine->now.mono.ms);
     index = slab_index(&engine->tenants, tenant);
     bool put = map_put(&engine->tenants_by_name, key, index);
 

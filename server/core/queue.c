@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A lane is one tenant's jobs of one priority of one method; lanes with jobs
- * stand in their level's ring, those with retries also in its retry ring. The
- * lane at the front of the ring has the turn: it takes grants until its deficit
- * is used up, then it goes to the back with a new quantum (its weight).
+ * stand in their level's ring, those with retries also in its retry ring. A
+ * blocked lane stands in neither, but with its tenant (tenant.h).
+ *
+ * The lane at the front of the ring has the turn: it takes grants until its
+ * deficit is used up, then it goes to the back with a new quantum (its weight).
+ * A grant out of turn (the share of retries) is charged too, below zero if need
+ * be, and such a lane is passed over until its quanta have made up for it. A
+ * lane that ran empty or was blocked brings back no more than one quantum: who
+ * did not use his share is not served more for it later.
  *
  * An emptied lane is kept as its level's spare: the common case, one tenant and
  * a queue that empties all the time, then needs no map.
@@ -11,6 +17,12 @@
 #include "server/core/queue.h"
 
 #include "server/core/dispatch.h"
+#include "server/core/tenant.h"
+
+enum {
+    TURNS_MAX = 4,     /* lanes passed over at once */
+    CHARGED_MAX = -16, /* grants out of turn that are remembered */
+};
 
 static uint64_t
 lane_key(const struct engine *engine, const struct method *method,
@@ -92,28 +104,75 @@ join(struct list *fifo, struct job *job)
     }
 }
 
+/* ---- Levels ------------------------------------------------------------ */
+
+static void
+retries_enter(struct lane *lane)
+{
+    struct method *method = lane->method;
+
+    list_append(&method->levels[lane->priority].retry_lanes, &lane->retry_ring);
+    method->retry_mask |= 1u << lane->priority;
+}
+
+static void
+retries_leave(struct lane *lane)
+{
+    struct method *method = lane->method;
+
+    list_remove(&lane->retry_ring);
+    if (list_is_empty(&method->levels[lane->priority].retry_lanes)) {
+        method->retry_mask &= ~(1u << lane->priority);
+    }
+}
+
+/* Last in the turn of its level. */
+static void
+lane_enter(struct lane *lane)
+{
+    struct method *method = lane->method;
+
+    list_append(&method->levels[lane->priority].lanes, &lane->ring);
+    method->level_mask |= 1u << lane->priority;
+    if (!list_is_empty(&lane->retries)) {
+        retries_enter(lane);
+    }
+}
+
+static void
+lane_leave(struct lane *lane)
+{
+    struct method *method = lane->method;
+
+    list_remove(&lane->ring);
+    if (list_is_empty(&method->levels[lane->priority].lanes)) {
+        method->level_mask &= ~(1u << lane->priority);
+    }
+    retries_leave(lane);
+}
+
 static void
 lane_put(struct engine *engine, struct job *job)
 {
-    struct method *method = job->method;
-    struct level *level = &method->levels[job->priority];
+    struct level *level = &job->method->levels[job->priority];
     struct lane *lane = lane_for(engine, job);
 
     if (lane_is_empty(lane)) {
         if (level->spare == lane) {
             level->spare = NULL;
         }
-        lane->deficit = 0;
-        list_append(&level->lanes, &lane->ring);
-        method->level_mask |= 1u << job->priority;
+        lane->deficit = (int32_t)job->tenant->weight;
+        if (tenant_has_room(engine, job->tenant)) {
+            lane_enter(lane);
+        } else {
+            tenant_block_lane(engine, lane);
+        }
     }
     if (job->is_retry) {
-        if (list_is_empty(&lane->retries)) {
-            list_append(&level->retry_lanes, &lane->retry_ring);
-            method->retry_mask |= 1u << job->priority;
+        if (list_is_empty(&lane->retries) && !lane->blocked) {
+            retries_enter(lane);
         }
         join(&lane->retries, job);
-        method->waiting_retries++;
     } else {
         join(&lane->first, job);
     }
@@ -123,27 +182,24 @@ lane_put(struct engine *engine, struct job *job)
 static void
 lane_remove(struct engine *engine, struct job *job)
 {
-    struct method *method = job->method;
-    struct level *level = &method->levels[job->priority];
+    struct level *level = &job->method->levels[job->priority];
     struct lane *lane = job->lane;
 
     list_remove(&job->queue);
     job->lane = NULL;
-    if (job->is_retry) {
-        method->waiting_retries--;
-        if (list_is_empty(&lane->retries)) {
-            list_remove(&lane->retry_ring);
-        }
-        if (list_is_empty(&level->retry_lanes)) {
-            method->retry_mask &= ~(1u << job->priority);
-        }
+    if (job->is_retry && list_is_empty(&lane->retries) && !lane->blocked) {
+        retries_leave(lane);
     }
     if (!lane_is_empty(lane)) {
         return;
     }
-    list_remove(&lane->ring);
-    if (list_is_empty(&level->lanes)) {
-        method->level_mask &= ~(1u << job->priority);
+    if (lane->blocked) {
+        list_remove(&lane->ring);
+        lane->blocked = false;
+        tenant_update(engine, lane->tenant);
+    } else {
+        lane_leave(lane);
+        tenant_uninvite_lane(engine, lane);
     }
     if (level->spare != NULL) {
         lane_free(engine, level->spare);
@@ -181,8 +237,7 @@ lower_is_due(const struct method *method, uint32_t lower)
 static bool
 retry_is_due(const struct method *method)
 {
-    return method->waiting_retries > 0 &&
-           method->since_retry >= GRANTS_SHARED - 1;
+    return method->retry_mask != 0 && method->since_retry >= GRANTS_SHARED - 1;
 }
 
 static struct job *
@@ -239,7 +294,7 @@ count_shares(struct method *method, const struct job *job)
     uint32_t top = highest_bit(method->level_mask);
     uint32_t lower = method->level_mask & ~(1u << top);
 
-    if (job->is_retry || method->waiting_retries == 0) {
+    if (job->is_retry || method->retry_mask == 0) {
         method->since_retry = 0;
     } else {
         method->since_retry++;
@@ -255,18 +310,36 @@ count_shares(struct method *method, const struct job *job)
     }
 }
 
+/* Whose share of the round is used up goes to the back with a new one. */
+static void
+pass_turns(struct level *level)
+{
+    for (uint32_t i = 0; i < TURNS_MAX; i++) {
+        struct lane *lane = container_of(list_first(&level->lanes), struct lane,
+                                         ring);
+        int32_t quantum = (int32_t)lane->tenant->weight;
+
+        if (lane->deficit > 0) {
+            return;
+        }
+        lane->deficit += quantum;
+        list_remove(&lane->ring);
+        list_append(&level->lanes, &lane->ring);
+    }
+}
+
 /* Charges the lane; when its share of the round is used up, the next one. */
 static void
 count_turn(struct lane *lane, struct level *level, bool is_retry)
 {
-    if (lane->deficit <= 0) {
-        lane->deficit += (int32_t)lane->tenant->weight;
+    int32_t quantum = (int32_t)lane->tenant->weight;
+
+    /* A weight may have become less. */
+    lane->deficit = lane->deficit < quantum ? lane->deficit : quantum;
+    if (lane->deficit > CHARGED_MAX) {
+        lane->deficit--;
     }
-    lane->deficit--;
-    if (lane->deficit <= 0) {
-        list_remove(&lane->ring);
-        list_append(&level->lanes, &lane->ring);
-    }
+    pass_turns(level);
     if (is_retry) {
         list_remove(&lane->retry_ring);
         list_append(&level->retry_lanes, &lane->retry_ring);
@@ -277,14 +350,75 @@ void
 queue_grant(struct engine *engine, struct job *job)
 {
     if (job->lane != NULL) {
+        redial_assert(!job->lane->blocked);
         count_shares(job->method, job);
         count_turn(job->lane, &job->method->levels[job->priority],
                    job->is_retry);
+        tenant_uninvite_lane(engine, job->lane);
     }
     queue_remove(engine, job);
 }
 
+/* ---- Tenants without room ---------------------------------------------- */
+
+void
+queue_block(struct engine *engine, struct job *job)
+{
+    if (job->lane != NULL) {
+        lane_leave(job->lane);
+        tenant_block_lane(engine, job->lane);
+    } else {
+        list_remove(&job->queue);
+        tenant_block_suspect(engine, job);
+    }
+    engine->moves++;
+    dispatch_update(engine, job->method);
+}
+
+void
+queue_invite(struct engine *engine, struct tenant *tenant)
+{
+    struct list *first = list_pop(&tenant->blocked_suspects);
+
+    engine->moves++;
+    if (first != NULL) {
+        struct job *job = job_of(first);
+
+        list_prepend(&job->method->suspects, &job->queue);
+        tenant_invite_suspect(job);
+        dispatch_update(engine, job->method);
+        if (!dispatch_may_start(job->method)) {
+            tenant_uninvite_method(engine, job->method);
+        }
+        return;
+    }
+    first = list_pop(&tenant->blocked);
+    struct lane *lane = container_of(first, struct lane, ring);
+
+    lane->blocked = false;
+    lane_enter(lane);
+    dispatch_update(engine, lane->method);
+    if (dispatch_may_start(lane->method)) {
+        tenant_invite_lane(lane);
+    }
+}
+
 /* ---- In and out -------------------------------------------------------- */
+
+/* How quickly a queue drains matters only where it can be full. */
+static void
+count_release(const struct engine *engine, const struct job *job)
+{
+    struct method *method = job->method;
+    struct tenant *tenant = job->tenant;
+
+    if (method->limit.policy.queue > 0) {
+        flow_released(&method->flow, engine->now.mono.ms);
+    }
+    if (tenant->limit.policy.queue > 0) {
+        flow_released(&tenant->flow, engine->now.mono.ms);
+    }
+}
 
 void
 queue_put(struct engine *engine, struct job *job)
@@ -301,6 +435,7 @@ queue_put(struct engine *engine, struct job *job)
     }
     list_append(&method->ages, &job->age);
     method->waiting++;
+    job->tenant->waiting++;
     job->waiting_since_ms = engine->now.mono.ms;
     engine->shown[job->state]--;
     engine->shown[job_shown(job)]++;
@@ -322,8 +457,12 @@ queue_remove(struct engine *engine, struct job *job)
         lane_remove(engine, job);
     } else {
         list_remove(&job->queue);
+        tenant_uninvite_suspect(engine, job);
+        tenant_update(engine, job->tenant);
     }
     list_remove(&job->age);
     method->waiting--;
+    job->tenant->waiting--;
+    count_release(engine, job);
     dispatch_update(engine, method);
 }

@@ -7,7 +7,9 @@
  * (first attempts, retries). Of any eight grants in which a retry waits, at
  * least one is a retry; of any eight in which a lower priority than the highest
  * waits, at least one goes to a lower one. Within a lane first attempts go
- * first. Suspects (jobs that were there when a worker died) stand apart.
+ * first. Suspects (jobs that were there when a worker died) stand apart, and so
+ * does what waits for the limits of its tenant (tenant.h): both shares above
+ * count only what could be granted.
  *
  * All in O(1), apart from the search of the highest set bit.
  */
@@ -29,7 +31,7 @@ queue_put(struct engine *engine, struct job *job);
 void
 queue_remove(struct engine *engine, struct job *job);
 
-/* The next job of the method, suspects apart; NULL when none waits. */
+/* The next job of the method, suspects apart; NULL when none is in turn. */
 struct job *
 queue_next(const struct method *method);
 
@@ -38,5 +40,19 @@ queue_next(const struct method *method);
  */
 void
 queue_grant(struct engine *engine, struct job *job);
+
+/*
+ * The job is next, but its tenant has no room: its lane (or itself, as a
+ * suspect) stands with its tenant until there is some.
+ */
+void
+queue_block(struct engine *engine, struct job *job);
+
+/*
+ * Brings back what the tenant, which has something blocked, has waited with
+ * longest: it gets its turn when others have had theirs.
+ */
+void
+queue_invite(struct engine *engine, struct tenant *tenant);
 
 #endif

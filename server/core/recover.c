@@ -5,6 +5,7 @@
  */
 #include "server/core/apply.h"
 #include "server/core/attempt.h"
+#include "server/core/dispatch.h"
 #include "server/core/emit.h"
 #include "server/core/keys.h"
 #include "server/core/life.h"
@@ -160,6 +161,7 @@ engine_recover(struct engine *engine, struct now now, uint64_t next_seq,
     out->text_bytes = 0;
     out->result = (struct engine_result){.slot = ENGINE_NO_SLOT};
     compact(engine);
+    dispatch_empty_buckets(engine);
     for (uint32_t i = 0; i < engine->jobs.fresh; i++) {
         struct job *job = slab_at(&engine->jobs, i);
 

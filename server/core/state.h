@@ -20,6 +20,8 @@
 #include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/core/engine.h"
+#include "server/core/flow.h"
+#include "server/core/limit.h"
 #include "server/core/slab.h"
 #include "server/core/target.h"
 #include "server/core/text.h"
@@ -103,6 +105,7 @@ struct job {
     bool settled;  /* the last attempt ended by a report */
     bool is_retry; /* stands among the retries of its lane */
     bool held;     /* out of its queue until its target's hold is over */
+    bool invited;  /* a suspect for which a place of its tenant is kept */
     uint32_t slot;
     struct method *method; /* recorded by name */
     struct tenant *tenant; /* recorded by name */
@@ -200,21 +203,33 @@ struct lane {
     struct tenant *tenant;
     uint32_t priority;
     int32_t deficit;   /* grants that it may still take in this round */
+    bool blocked;      /* waits for its tenant, not for its turn */
     struct list first; /* jobs before their first attempt */
     struct list retries;
-    struct list ring;       /* of its level */
+    struct list ring;       /* of its level, or blocked ones of its tenant */
     struct list retry_ring; /* of its level, while it has retries */
+    struct list invited;    /* of its method: a place is kept for it */
 };
 
 struct level {
-    struct list lanes;       /* with jobs */
-    struct list retry_lanes; /* with retries */
+    struct list lanes;       /* with jobs, blocked ones apart */
+    struct list retry_lanes; /* with retries, blocked ones apart */
     struct lane *spare;      /* emptied last; kept so as to be found quickly */
 };
 
 struct tenant {
+    struct limit limit;
+    struct flow flow; /* of its waiting jobs */
     uint32_t refs;
     uint32_t weight;
+    uint32_t running;             /* attempts, ghosts included */
+    uint32_t waiting;             /* jobs in lanes and suspects */
+    uint32_t invited;             /* places kept for what came back */
+    uint64_t refused;             /* submits, by its queue limit */
+    struct list blocked;          /* lanes */
+    struct list blocked_suspects; /* jobs */
+    struct list with_room;        /* of the engine: and something blocked */
+    struct heap_node timer;       /* of its next token */
     struct list unused;
     uint32_t name_len;
     char name[NAME_BYTES_MAX];
@@ -236,28 +251,33 @@ struct method {
     struct service *service;
     const struct method_policy *policy;
     struct target *target;
-    uint32_t refs; /* live jobs and offers */
+    struct limit limit;
+    struct flow flow; /* of its waiting jobs */
+    uint32_t refs;    /* live jobs and offers */
     uint32_t index;
-    uint32_t workers;         /* connected ones that serve just it */
-    uint32_t waiting;         /* jobs in lanes and suspects */
-    uint32_t waiting_retries; /* in lanes */
-    uint32_t backoff;         /* jobs in that state */
-    uint32_t running;         /* attempts, ghosts included */
-    uint32_t since_retry;     /* grants while a retry waited */
-    uint32_t since_lower;     /* grants while a lower priority waited */
-    uint32_t lower_next;      /* whose turn it is among lower priorities */
-    uint32_t level_mask;      /* bit p: priority p has jobs */
+    uint32_t workers;     /* connected ones that serve just it */
+    uint32_t waiting;     /* jobs in lanes and suspects */
+    uint32_t backoff;     /* jobs in that state */
+    uint32_t running;     /* attempts, ghosts included */
+    uint32_t since_retry; /* grants while a retry waited */
+    uint32_t since_lower; /* grants while a lower priority waited */
+    uint32_t lower_next;  /* whose turn it is among lower priorities */
+    uint32_t level_mask;  /* bit p: priority p has lanes in turn */
     uint32_t retry_mask;
+    uint32_t invited_suspects;
+    uint64_t refused; /* submits, by its queue limit */
     bool starved;
     struct worker *reserved; /* being drained for a suspect */
     struct list of_service;
     struct list unused;
     struct list serving;
     struct list with_credit;
-    struct list ages;     /* all waiting jobs, oldest first */
-    struct list suspects; /* waiting to run alone */
-    struct list ring;     /* of eligible methods, or of the starved */
-    struct list hopeless; /* of methods whose jobs fail for want of workers */
+    struct list ages;       /* all waiting jobs, oldest first */
+    struct list suspects;   /* waiting to run alone */
+    struct list invited;    /* lanes for which their tenants keep a place */
+    struct heap_node timer; /* of its next token, while that is all it lacks */
+    struct list ring;       /* of eligible methods, or of the starved */
+    struct list hopeless;   /* of methods whose jobs fail for want of workers */
     struct level levels[PRIORITY_COUNT];
     uint32_t name_len;
     char name[NAME_BYTES_MAX];
@@ -266,14 +286,6 @@ struct method {
 struct key_entry {
     uint8_t content_hash[16];
     struct job_id job;
-};
-
-/* How quickly jobs leave, for retry-after. */
-struct flow {
-    int64_t since_ms;
-    uint32_t released;
-    uint32_t refused;
-    uint32_t rate; /* jobs released per second, in the last window */
 };
 
 struct engine {
@@ -288,6 +300,7 @@ struct engine {
     bool more;                          /* the step left work behind */
     bool draining;
     int64_t patience_until_ms; /* after recovery: workers are on their way */
+    int64_t forgot_ms;         /* names not known now had no token before it */
 
     uint64_t next_seq;    /* recorded */
     int64_t last_wall_ms; /* of the last record applied */
@@ -324,10 +337,13 @@ struct engine {
     struct heap attempt_timers;
     struct heap worker_timers;
     struct heap target_timers;
+    struct heap method_timers;
+    struct heap tenant_timers;
 
-    struct list ring;     /* methods that can start something, in turn */
-    struct list hopeless; /* methods with jobs and without workers */
-    struct list ending;   /* attempts whose end is still to be decided */
+    struct list ring; /* methods that can start something, in turn */
+    struct list tenants_with_room; /* and with blocked lanes, in turn */
+    struct list hopeless;          /* methods with jobs and without workers */
+    struct list ending; /* attempts whose end is still to be decided */
     struct list unused_tenants;
     struct list unused_services;
     struct list unused_methods;
@@ -349,7 +365,7 @@ struct engine {
     uint64_t rules[32];
     uint64_t late_reports;
     uint64_t duplicate_submits;
-    uint64_t refused_submits;
+    uint64_t refusals[ENGINE_REFUSAL_COUNT];
 };
 
 static inline struct text

@@ -12,6 +12,47 @@
 
 #include <string.h>
 
+/* ---- Refusals ---------------------------------------------------------- */
+
+static const char *const refusal_names[] = {
+#define REFUSAL(name, sentence) [ENGINE_REFUSED_##name] = #name,
+#include "server/core/refusal.def"
+#undef REFUSAL
+};
+
+static const char *const refusal_sentences[] = {
+#define REFUSAL(name, sentence) [ENGINE_REFUSED_##name] = (sentence),
+#include "server/core/refusal.def"
+#undef REFUSAL
+};
+
+const char *
+engine_refusal_name(enum engine_refusal refusal)
+{
+    redial_assert((size_t)refusal < ENGINE_REFUSAL_COUNT);
+    return refusal_names[refusal];
+}
+
+/* Returns false, so that checks can be chained. */
+static bool
+refuse(struct engine *engine, enum redial_status status,
+       enum engine_refusal refusal, uint64_t retry_after_ms)
+{
+    outcome_refuse(engine, status, refusal_names[refusal],
+                   refusal_sentences[refusal]);
+    engine->out->result.retry_after_ms = retry_after_ms;
+    engine->refusals[refusal]++;
+    return false;
+}
+
+/* One that can come back when some job has left. */
+static bool
+refuse_full(struct engine *engine, enum engine_refusal refusal)
+{
+    return refuse(engine, REDIAL_RESOURCE_EXHAUSTED, refusal,
+                  flow_retry_after_ms(&engine->flow, 0, engine->now.mono.ms));
+}
+
 /* ---- Checks ------------------------------------------------------------ */
 
 static bool
@@ -99,10 +140,8 @@ is_repeat(struct engine *engine, const struct engine_submit *submit)
         }
         id = entry->job;
         if (memcmp(entry->content_hash, submit->content_hash, 16) != 0) {
-            outcome_refuse(engine, REDIAL_ALREADY_EXISTS, "KEY_REUSED",
-                           "the key belongs to a job with other content");
+            refuse(engine, REDIAL_ALREADY_EXISTS, ENGINE_REFUSED_KEY_REUSED, 0);
             engine->out->result.job = id;
-            engine->refused_submits++;
             return true;
         }
         job = job_by_id(engine, id);
@@ -116,33 +155,71 @@ is_repeat(struct engine *engine, const struct engine_submit *submit)
 /* ---- Room -------------------------------------------------------------- */
 
 static bool
-refuse(struct engine *engine, const char *reason, const char *message)
-{
-    outcome_refuse(engine, REDIAL_RESOURCE_EXHAUSTED, reason, message);
-    engine->out->result.retry_after_ms = flow_retry_after_ms(engine);
-    return false;
-}
-
-static bool
 has_room(struct engine *engine, const struct engine_submit *submit)
 {
     if (engine->draining) {
-        outcome_refuse(engine, REDIAL_UNAVAILABLE, "DRAINING",
-                       "this gateway is going away");
-        engine->out->result.retry_after_ms = RETRY_AFTER_MIN_MS;
-        return false;
+        return refuse(engine, REDIAL_UNAVAILABLE, ENGINE_REFUSED_DRAINING,
+                      RETRY_AFTER_MIN_MS);
     }
     if (engine->jobs.used >= engine->limits.jobs_max) {
-        return refuse(engine, "JOBS_FULL", "too many live jobs");
+        return refuse_full(engine, ENGINE_REFUSED_JOBS_FULL);
     }
     if (engine->payload_bytes > engine->limits.payload_bytes_max ||
         submit->payload_bytes >
             engine->limits.payload_bytes_max - engine->payload_bytes) {
-        return refuse(engine, "PAYLOAD_BYTES_FULL",
-                      "the payloads of live jobs take too much room");
+        return refuse_full(engine, ENGINE_REFUSED_PAYLOAD_BYTES_FULL);
     }
     if (submit->key.len > 0 && keys_is_full(engine)) {
-        return refuse(engine, "KEY_TABLE_FULL", "too many keys are kept");
+        return refuse_full(engine, ENGINE_REFUSED_KEY_TABLE_FULL);
+    }
+    return true;
+}
+
+static bool
+names_have_room(struct engine *engine, const struct known *known)
+{
+    if (known->method == NULL || !method_may_be_used(engine, known->method)) {
+        return refuse_full(engine, ENGINE_REFUSED_METHODS_FULL);
+    }
+    if (known->tenant == NULL || !tenant_may_be_used(engine, known->tenant)) {
+        return refuse_full(engine, ENGINE_REFUSED_TENANTS_FULL);
+    }
+    return true;
+}
+
+/* By the flow of the queue that is full. */
+static bool
+refuse_queue(struct engine *engine, enum engine_refusal refusal,
+             const struct limit *limit, struct flow *flow)
+{
+    return refuse(engine, REDIAL_RESOURCE_EXHAUSTED, refusal,
+                  flow_retry_after_ms(flow, limit_interval_us(limit),
+                                      engine->now.mono.ms));
+}
+
+/*
+ * A job with a not-before time does not wait yet, and when its time comes it is
+ * an accepted one, which stays: only what would wait now is refused.
+ */
+static bool
+queues_have_room(struct engine *engine, const struct engine_submit *submit,
+                 const struct known *known)
+{
+    struct method *method = known->method;
+    struct tenant *tenant = known->tenant;
+
+    if (submit->not_before_ms > 0) {
+        return true;
+    }
+    if (!limit_may_wait(&method->limit, method->waiting)) {
+        method->refused++;
+        return refuse_queue(engine, ENGINE_REFUSED_QUEUE_FULL, &method->limit,
+                            &method->flow);
+    }
+    if (!limit_may_wait(&tenant->limit, tenant->waiting)) {
+        tenant->refused++;
+        return refuse_queue(engine, ENGINE_REFUSED_TENANT_QUEUE_FULL,
+                            &tenant->limit, &tenant->flow);
     }
     return true;
 }
@@ -226,14 +303,10 @@ submit_take(struct engine *engine, const struct engine_submit *submit)
 {
     if (!names_are_valid(engine, submit) ||
         !numbers_are_valid(engine, submit)) {
-        engine->refused_submits++;
+        engine->refusals[ENGINE_REFUSED_INVALID_ARGUMENT]++;
         return;
     }
-    if (is_repeat(engine, submit)) {
-        return;
-    }
-    if (!has_room(engine, submit)) {
-        engine->refused_submits++;
+    if (is_repeat(engine, submit) || !has_room(engine, submit)) {
         return;
     }
     struct known known = {
@@ -242,14 +315,8 @@ submit_take(struct engine *engine, const struct engine_submit *submit)
         .is_new = true,
     };
 
-    if (known.method == NULL || !method_may_be_used(engine, known.method)) {
-        engine->refused_submits++;
-        refuse(engine, "METHODS_FULL", "too many methods are in use");
-        return;
-    }
-    if (known.tenant == NULL || !tenant_may_be_used(engine, known.tenant)) {
-        engine->refused_submits++;
-        refuse(engine, "TENANTS_FULL", "too many tenants are in use");
+    if (!names_have_room(engine, &known) ||
+        !queues_have_room(engine, submit, &known)) {
         return;
     }
     struct job *job = accept(engine, submit, &known);

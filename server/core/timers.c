@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Four heaps. Jobs come first: at the very millisecond of its deadline a job
- * ends, whatever else falls on it. Then attempts, then workers,
- * then targets.
+ * Six heaps. Jobs come first: at the very millisecond of its deadline a job
+ * ends, whatever else falls on it. Then attempts, workers, targets, and rates
+ * that have a token again.
  *
  * Timers of attempts and workers are lazy: hearing from a worker moves none of
  * them; one that fires too early is set anew.
@@ -10,6 +10,7 @@
 #include "server/core/timers.h"
 
 #include "server/core/attempt.h"
+#include "server/core/dispatch.h"
 #include "server/core/emit.h"
 #include "server/core/hedge.h"
 #include "server/core/hold.h"
@@ -139,19 +140,21 @@ timers_run(struct engine *engine)
             continue;
         }
         node = due(engine, &engine->target_timers);
-        if (node == NULL) {
+        if (node != NULL) {
+            target_due(engine, container_of(node, struct target, timer));
+        } else if (!dispatch_token_due(engine)) {
             return;
         }
-        target_due(engine, container_of(node, struct target, timer));
     }
 }
 
 struct mono
 timers_next(const struct engine *engine)
 {
-    const struct heap *heaps[] = {&engine->job_timers, &engine->attempt_timers,
-                                  &engine->worker_timers,
-                                  &engine->target_timers};
+    const struct heap *heaps[] = {
+        &engine->job_timers,    &engine->attempt_timers,
+        &engine->worker_timers, &engine->target_timers,
+        &engine->method_timers, &engine->tenant_timers};
     struct mono next = MONO_NEVER;
 
     for (size_t i = 0; i < sizeof(heaps) / sizeof(heaps[0]); i++) {

@@ -233,8 +233,11 @@ engine_stats(const struct engine *engine, struct now now,
         .next_seq = engine->next_seq,
         .late_reports = engine->late_reports,
         .duplicate_submits = engine->duplicate_submits,
-        .refused_submits = engine->refused_submits,
     };
+    for (uint32_t i = 0; i < ENGINE_REFUSAL_COUNT; i++) {
+        ret_stats->refusals[i] = engine->refusals[i];
+        ret_stats->refused_submits += engine->refusals[i];
+    }
     memcpy(ret_stats->jobs, engine->shown, sizeof(ret_stats->jobs));
     memcpy(ret_stats->rules, engine->rules, sizeof(ret_stats->rules));
     for (uint32_t i = 0; i < engine->methods.fresh; i++) {
@@ -244,6 +247,79 @@ engine_stats(const struct engine *engine, struct now now,
             ret_stats->oldest_ready_ms = oldest;
         }
     }
+}
+
+/* ---- Limits ------------------------------------------------------------ */
+
+const char *
+engine_waits_for_name(enum engine_waits_for waits_for)
+{
+    static const char *const names[] = {
+        [ENGINE_WAITS_FOR_NOTHING] = "",
+        [ENGINE_WAITS_FOR_TURN] = "turn",
+        [ENGINE_WAITS_FOR_PLACE] = "place",
+        [ENGINE_WAITS_FOR_TOKEN] = "token",
+        [ENGINE_WAITS_FOR_TENANT] = "tenant",
+        [ENGINE_WAITS_FOR_WORKER] = "worker",
+        [ENGINE_WAITS_FOR_DRAIN] = "drain",
+    };
+
+    redial_assert((size_t)waits_for < sizeof(names) / sizeof(names[0]));
+    return names[waits_for];
+}
+
+static struct engine_limit_stats
+limit_stats(const struct limit *limit, uint64_t refused, struct now now)
+{
+    const struct limit_policy *policy = &limit->policy;
+    struct engine_limit_stats stats = {
+        .concurrency = policy->concurrency,
+        .queue = policy->queue,
+        .refused = refused,
+    };
+
+    if (policy->rate > 0) {
+        stats.rate = policy->rate;
+        stats.rate_period_ms = policy->rate_period_ms;
+        stats.burst = limit_burst(limit);
+        stats.tokens = limit_tokens(limit, now.mono.ms);
+    }
+    return stats;
+}
+
+/* What its own limits lack, if anything. */
+static enum engine_waits_for
+limit_lacks(const struct limit *limit, uint32_t running, struct now now)
+{
+    if (limit_places(limit, running) == 0) {
+        return ENGINE_WAITS_FOR_PLACE;
+    }
+    return limit_tokens(limit, now.mono.ms) == 0 ? ENGINE_WAITS_FOR_TOKEN
+                                                 : ENGINE_WAITS_FOR_NOTHING;
+}
+
+static enum engine_waits_for
+method_waits_for(const struct engine *engine, const struct method *method,
+                 struct now now)
+{
+    enum engine_waits_for lacks = limit_lacks(&method->limit, method->running,
+                                              now);
+
+    if (method->waiting == 0) {
+        return ENGINE_WAITS_FOR_NOTHING;
+    }
+    if (engine->draining) {
+        return ENGINE_WAITS_FOR_DRAIN;
+    }
+    if (lacks != ENGINE_WAITS_FOR_NOTHING) {
+        return lacks;
+    }
+    if (method->starved || (list_is_empty(&method->with_credit) &&
+                            list_is_empty(&method->service->with_credit))) {
+        return ENGINE_WAITS_FOR_WORKER;
+    }
+    return list_is_linked(&method->ring) ? ENGINE_WAITS_FOR_TURN
+                                         : ENGINE_WAITS_FOR_TENANT;
 }
 
 bool
@@ -262,7 +338,35 @@ engine_method_stats(const struct engine *engine, struct now now, uint32_t index,
         .running = method->running,
         .oldest_ready_ms = oldest_ms(method, now),
         .workers = method->workers + method->service->workers,
-        .concurrency = method->policy->limits.concurrency,
+        .concurrency = method->limit.policy.concurrency,
+        .limits = limit_stats(&method->limit, method->refused, now),
+        .waits_for = method_waits_for(engine, method, now),
     };
+    return true;
+}
+
+bool
+engine_tenant_stats(const struct engine *engine, struct now now, uint32_t index,
+                    struct engine_tenant_stats *ret_stats)
+{
+    if (index >= engine->tenants.fresh) {
+        return false;
+    }
+    const struct tenant *tenant = slab_at(&engine->tenants, index);
+
+    *ret_stats = (struct engine_tenant_stats){
+        .tenant = tenant_text(tenant),
+        .ready = tenant->waiting,
+        .running = tenant->running,
+        .weight = tenant->weight,
+        .limits = limit_stats(&tenant->limit, tenant->refused, now),
+    };
+    if (tenant->waiting > 0) {
+        ret_stats->waits_for = limit_lacks(&tenant->limit, tenant->running,
+                                           now);
+        if (ret_stats->waits_for == ENGINE_WAITS_FOR_NOTHING) {
+            ret_stats->waits_for = ENGINE_WAITS_FOR_TURN;
+        }
+    }
     return true;
 }

@@ -81,13 +81,57 @@ check_starved(const struct engine *engine, const struct method *method)
     }
 }
 
+/* Jobs of the method that wait for their tenants. */
+static uint32_t
+blocked_of(const struct engine *engine, const struct method *method)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < engine->tenants.fresh; i++) {
+        const struct tenant *tenant = slab_at(&engine->tenants, i);
+
+        list_foreach(at, &tenant->blocked) {
+            struct lane *lane = container_of(at, struct lane, ring);
+
+            if (lane->method == method) {
+                count += length(&lane->first) + length(&lane->retries);
+            }
+        }
+        list_foreach(at, &tenant->blocked_suspects) {
+            count += container_of(at, struct job, queue)->method == method;
+        }
+    }
+    return count;
+}
+
+/* In the ring, or with a timer for its next token, or neither. */
+static void
+check_eligible(const struct engine *engine, const struct method *method,
+               bool has_jobs)
+{
+    uint32_t limit = method->policy->limits.concurrency;
+    bool wants = has_jobs && (limit == 0 || method->running < limit);
+    uint32_t tokens = limit_tokens(&method->limit, engine->now.mono.ms);
+
+    assert_int_equal(list_is_linked(&method->ring) + heap_has(&method->timer),
+                     wants);
+    if (!list_is_linked(&method->ring) || method->starved) {
+        assert_true(list_is_empty(&method->invited));
+    }
+    if (list_is_linked(&method->ring)) {
+        assert_true(tokens > 0);
+    } else if (wants && tokens > 0) {
+        assert_true(method->timer.at <= engine->now.mono.ms);
+    }
+}
+
 static void
 check_method(const struct engine *engine, const struct method *method)
 {
     uint32_t running = 0;
     uint32_t waiting = 0;
     uint32_t lanes = 0;
-    uint32_t retries = 0;
+    uint32_t invited = 0;
 
     for (uint32_t i = 0; i < engine->attempts.fresh; i++) {
         const struct attempt *attempt = slab_at(&engine->attempts, i);
@@ -112,7 +156,7 @@ check_method(const struct engine *engine, const struct method *method)
             struct lane *lane = container_of(at, struct lane, ring);
 
             lanes += length(&lane->first) + length(&lane->retries);
-            retries += length(&lane->retries);
+            assert_false(lane->blocked);
             assert_int_equal(list_is_linked(&lane->retry_ring),
                              !list_is_empty(&lane->retries));
         }
@@ -120,13 +164,74 @@ check_method(const struct engine *engine, const struct method *method)
     check_starved(engine, method);
     assert_int_equal(method->running, running);
     assert_int_equal(method->waiting, waiting);
-    assert_int_equal(method->waiting_retries, retries);
-    assert_int_equal(lanes + length(&method->suspects), waiting);
+    lanes += length(&method->suspects);
+    assert_int_equal(lanes + blocked_of(engine, method), waiting);
     assert_int_equal(length(&method->ages), waiting);
-    uint32_t limit = method->policy->limits.concurrency;
+    list_foreach(at, &method->suspects) {
+        invited += container_of(at, struct job, queue)->invited;
+    }
+    assert_int_equal(method->invited_suspects, invited);
+    check_eligible(engine, method, lanes > 0);
+}
 
-    assert_int_equal(list_is_linked(&method->ring),
-                     waiting > 0 && (limit == 0 || running < limit));
+static void
+check_lane(const struct lane *lane, const struct tenant *tenant)
+{
+    assert_ptr_equal(lane->tenant, tenant);
+    assert_true(lane->blocked);
+    assert_true(length(&lane->first) + length(&lane->retries) > 0);
+    assert_false(list_is_linked(&lane->retry_ring));
+    assert_false(list_is_linked(&lane->invited));
+}
+
+/* What is blocked comes back: now, by a timer, or when an attempt ends. */
+static void
+check_tenant(const struct engine *engine, const struct tenant *tenant)
+{
+    uint32_t running = 0;
+    uint32_t waiting = 0;
+    uint32_t invited = 0;
+    uint32_t blocked = length(&tenant->blocked) +
+                       length(&tenant->blocked_suspects);
+
+    for (uint32_t i = 0; i < engine->attempts.fresh; i++) {
+        const struct attempt *attempt = slab_at(&engine->attempts, i);
+
+        running += attempt->job != NULL && attempt->worker != NULL &&
+                   attempt->job->tenant == tenant;
+    }
+    for (uint32_t i = 0; i < engine->jobs.fresh; i++) {
+        const struct job *job = slab_at(&engine->jobs, i);
+        bool mine = job->state != JOB_NONE && job->tenant == tenant;
+
+        waiting += mine && job->waiting;
+        invited += mine && job->invited;
+    }
+    for (uint32_t i = 0; i < engine->lanes.fresh; i++) {
+        const struct lane *lane = slab_at(&engine->lanes, i);
+
+        invited += lane->tenant == tenant && list_is_linked(&lane->invited);
+    }
+    list_foreach(at, &tenant->blocked) {
+        check_lane(container_of(at, struct lane, ring), tenant);
+    }
+    assert_int_equal(tenant->running, running);
+    assert_int_equal(tenant->waiting, waiting);
+    assert_int_equal(tenant->invited, invited);
+    int64_t now_ms = engine->now.mono.ms;
+    bool place = blocked > 0 && limit_places(&tenant->limit, running) > invited;
+    bool token = limit_tokens(&tenant->limit, now_ms) > invited;
+
+    if (!place) {
+        assert_false(list_is_linked(&tenant->with_room));
+        assert_false(heap_has(&tenant->timer));
+    } else if (token) {
+        assert_true(list_is_linked(&tenant->with_room) ||
+                    tenant->timer.at <= now_ms);
+    } else {
+        assert_int_equal(heap_has(&tenant->timer),
+                         limit_burst(&tenant->limit) > invited);
+    }
 }
 
 /* Those that count, in order, and when the next one may follow. */
@@ -179,6 +284,19 @@ check_job(const struct job *job)
     check_running(job);
 }
 
+/* What can be started is started in the same step, or in the next. */
+static void
+check_rest(const struct engine *engine)
+{
+    if (engine->more || engine->draining ||
+        engine->attempts.used >= engine->limits.attempts_max ||
+        (engine->offers_with_credit == 0 && engine->reserved == 0)) {
+        return;
+    }
+    assert_true(list_is_empty(&engine->ring));
+    assert_true(list_is_empty(&engine->tenants_with_room));
+}
+
 void
 books_check(const struct engine *engine)
 {
@@ -211,12 +329,16 @@ books_check(const struct engine *engine)
     for (uint32_t i = 0; i < engine->methods.fresh; i++) {
         check_method(engine, slab_at(&engine->methods, i));
     }
+    for (uint32_t i = 0; i < engine->tenants.fresh; i++) {
+        check_tenant(engine, slab_at(&engine->tenants, i));
+    }
     for (uint32_t i = 0; i < engine->offers.fresh; i++) {
         const struct offer *offer = slab_at(&engine->offers, i);
 
         with_credit += offer->worker != NULL &&
                        list_is_linked(&offer->with_credit);
     }
+    check_rest(engine);
     assert_memory_equal(shown, engine->shown, sizeof(shown));
     assert_int_equal(jobs, engine->jobs.used);
     assert_int_equal(jobs, engine->jobs_by_id.count);

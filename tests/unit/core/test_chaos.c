@@ -204,11 +204,27 @@ chaos_gone(struct peer *peer)
 }
 
 static void
+chaos_limits(struct limit_policy *limits)
+{
+    static const uint32_t periods_ms[] = {1000, 60000};
+
+    *limits = (struct limit_policy){
+        .concurrency = pick(5),
+        .rate = pick(2) == 0 ? 0 : 1 + pick(60),
+        .rate_period_ms = periods_ms[pick(2)],
+        .burst = pick(4),
+        .queue = pick(2) == 0 ? 0 : 1 + pick(20),
+    };
+}
+
+static void
 chaos_policy(void)
 {
     struct method_policy *fallback = rig_fallback();
 
-    fallback->limits.concurrency = pick(5);
+    chaos_limits(&fallback->limits);
+    chaos_limits(&rig.policy.tenant_fallback.limits);
+    rig.policy.tenant_fallback.weight = 1 + pick(4);
     fallback->wait_for_ready = pick(4) > 0;
     fallback->retry.jitter = (enum jitter)pick(5);
     fallback->retry.max_attempts = 1 + pick(6);
