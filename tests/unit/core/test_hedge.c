@@ -4,82 +4,9 @@
  * becomes of the others. Names in brackets are the cases of other
  * implementations that ask the same.
  */
-#include "server/core/text.h"
-#include "tests/unit/core/rig.h"
+#include "tests/unit/core/hedges.h"
 
 #include <string.h>
-
-static uint64_t workers[16];
-
-static void
-hedge(uint32_t max_attempts, uint64_t delay_ms)
-{
-    struct method_policy *policy = rig_fallback();
-
-    policy->hedged = true;
-    policy->hedging_delay_ms = delay_ms;
-    policy->retry.max_attempts = max_attempts;
-    policy->retry.retryable_codes = 1u << REDIAL_UNAVAILABLE |
-                                    1u << REDIAL_DEADLINE_EXCEEDED;
-    policy->idempotency = IDEMPOTENCY_YES;
-    rig_use_policy();
-}
-
-/* Workers w0, w1, ... that take one attempt each, and stay in touch. */
-static void
-join(uint32_t count)
-{
-    static const char *const names[] = {"w0", "w1", "w2", "w3", "w4", "w5"};
-
-    for (uint32_t i = 0; i < count; i++) {
-        workers[i] = rig_hello(names[i], "1", 1);
-        rig_poll(workers[i], 1);
-    }
-}
-
-/* Whoever runs what the token names. */
-static uint64_t
-worker_of(struct engine_token token)
-{
-    for (uint32_t i = 0; i < rig.assigned_count; i++) {
-        if (rig.assigned[i].token.fence == token.fence) {
-            return rig.assigned[i].worker;
-        }
-    }
-    fail_msg("fence %llu was not assigned", (unsigned long long)token.fence);
-    return 0;
-}
-
-static void
-fail_with(struct engine_token token, enum redial_status code,
-          const char *reason)
-{
-    rig_fail(worker_of(token), token, code, reason);
-}
-
-static void
-push_back(struct engine_token token, int64_t pushback_ms)
-{
-    rig.report.has_pushback = true;
-    rig.report.pushback_ms = pushback_ms;
-    fail_with(token, REDIAL_UNAVAILABLE, "BUSY");
-    memset(&rig.report, 0, sizeof(rig.report));
-}
-
-static void
-succeed(struct engine_token token)
-{
-    rig_succeed(worker_of(token), token);
-}
-
-static void
-assert_final(enum event_type type, enum redial_status code, const char *reason)
-{
-    const struct record *record = rig_record(type);
-
-    assert_int_equal(record->code, code);
-    rig_assert_text(record->reason, reason);
-}
 
 /* ---- When the next one starts ------------------------------------------ */
 
@@ -87,8 +14,8 @@ static void
 attempts_start_one_delay_apart_up_to_the_limit(void **state)
 {
     (void)state;
-    hedge(3, 1000);
-    join(5);
+    hedges_use(3, 1000);
+    hedges_join(5);
     rig_submit(1);
     assert_int_equal(rig.assigned_count, 1);
     rig_advance(999);
@@ -115,8 +42,8 @@ static void
 without_a_delay_all_start_at_once(void **state)
 {
     (void)state;
-    hedge(4, 0);
-    join(5);
+    hedges_use(4, 0);
+    hedges_join(5);
     rig_submit(1);
     assert_int_equal(rig.assigned_count, 4);
     for (uint32_t i = 0; i < 4; i++) {
@@ -130,8 +57,8 @@ static void
 the_start_says_when_the_next_one_may_follow(void **state)
 {
     (void)state;
-    hedge(2, 700);
-    join(2);
+    hedges_use(2, 700);
+    hedges_join(2);
     rig_submit(1);
     const struct record *record = rig_record(EVENT_ATTEMPT_STARTED);
 
@@ -154,16 +81,16 @@ success_of_the_first_leaves_it_at_one_call(void **state)
 {
     (void)state;
     for (uint32_t max = 1; max <= 5; max++) {
-        hedge(max, 1000);
-        join(1);
+        hedges_use(max, 1000);
+        hedges_join(1);
         rig_seen();
         rig_submit(max);
-        succeed(rig_token(0));
+        hedges_succeed(max, 1);
         rig_advance(5000);
         rig_expect("job.accepted attempt.started attempt.succeeded "
                    "job.succeeded");
         assert_int_equal(rig.assigned_count, 1);
-        rig_gone(workers[0], ENGINE_GONE_GOODBYE);
+        rig_gone(hedges_worker[0], ENGINE_GONE_GOODBYE);
     }
 }
 
@@ -171,12 +98,12 @@ static void
 a_failure_without_pushback_starts_the_next_one_now(void **state)
 {
     (void)state;
-    hedge(3, 4000);
-    join(3);
+    hedges_use(3, 4000);
+    hedges_join(3);
     rig_submit(1);
     rig_advance(4100);
     assert_int_equal(rig.assigned_count, 2);
-    fail_with(rig_token(0), REDIAL_UNAVAILABLE, "DOWN");
+    hedges_fail(1, 1, REDIAL_UNAVAILABLE, "DOWN");
     assert_int_equal(rig.assigned_count, 3);
     const struct record *record = rig_record(EVENT_RETRY_PLANNED);
 
@@ -194,14 +121,11 @@ static void
 the_only_one_that_fails_is_followed_at_once(void **state)
 {
     (void)state;
-    hedge(3, 10000);
-    join(3);
+    hedges_use(3, 10000);
+    hedges_join(3);
     rig_submit(1);
-    rig_seen();
-    struct engine_token token = {.job = rig_id(1), .attempt = 1};
-
-    token.fence = rig_view(1).fence;
-    rig_fail(workers[0], token, REDIAL_UNAVAILABLE, "DOWN");
+    hedges_listen();
+    hedges_fail(1, 1, REDIAL_UNAVAILABLE, "DOWN");
     rig_expect("attempt.failed retry.planned attempt.started");
     assert_int_equal(rig_record(EVENT_RETRY_PLANNED)->decision.delay_ms, 0);
     assert_false(rig_record(EVENT_ATTEMPT_STARTED)->hedge);
@@ -211,13 +135,13 @@ static void
 a_pushback_moves_the_next_one_to_exactly_then(void **state)
 {
     (void)state;
-    hedge(4, 1000);
-    join(4);
+    hedges_use(4, 1000);
+    hedges_join(4);
     rig_submit(1);
     rig_advance(1000);
     assert_int_equal(rig.assigned_count, 2);
     rig_advance(500);
-    push_back(rig_token(0), 2500);
+    hedges_push_back(1, 1, 2500);
     assert_int_equal(rig_record(EVENT_RETRY_PLANNED)->decision.delay_source,
                      DELAY_PUSHBACK);
     assert_int_equal(rig_view(1).until_wall_ms, rig.now.wall.ms + 2500);
@@ -235,10 +159,10 @@ static void
 a_pushback_when_none_runs_is_a_wait_in_backoff(void **state)
 {
     (void)state;
-    hedge(2, 5000);
-    join(2);
+    hedges_use(2, 5000);
+    hedges_join(2);
     rig_submit(1);
-    push_back(rig_token(0), 300);
+    hedges_push_back(1, 1, 300);
     assert_int_equal(rig_view(1).state, JOB_BACKOFF);
     rig_advance(299);
     assert_int_equal(rig.assigned_count, 1);
@@ -250,11 +174,11 @@ static void
 stop_freezes_further_ones_and_a_running_one_may_win(void **state)
 {
     (void)state;
-    hedge(4, 1000);
-    join(4);
+    hedges_use(4, 1000);
+    hedges_join(4);
     rig_submit(1);
     rig_advance(1000);
-    push_back(rig_token(0), -1);
+    hedges_push_back(1, 1, -1);
     const struct record *record = rig_record(EVENT_RETRY_REFUSED);
 
     assert_int_equal(record->decision.rule, RULE_PUSHBACK_STOP);
@@ -262,12 +186,8 @@ stop_freezes_further_ones_and_a_running_one_may_win(void **state)
     rig_advance(5000);
     assert_int_equal(rig.assigned_count, 2);
     assert_int_equal(rig_view(1).state, JOB_RUNNING);
-    rig_seen();
-    struct job_view view = rig_view(1);
-    struct engine_token token = {
-        .job = rig_id(1), .attempt = 2, .fence = view.fence};
-
-    rig_succeed(workers[1], token);
+    hedges_listen();
+    hedges_succeed(1, 2);
     rig_expect("attempt.succeeded job.succeeded");
 }
 
@@ -275,18 +195,18 @@ static void
 frozen_the_last_failure_ends_it_by_the_rule_that_froze_it(void **state)
 {
     (void)state;
-    hedge(5, 1000);
-    join(4);
+    hedges_use(5, 1000);
+    hedges_join(4);
     rig_submit(1);
     rig_advance(2000);
-    push_back(rig_token(0), -1);
-    fail_with(rig_token(1), REDIAL_UNAVAILABLE, "ONE");
+    hedges_push_back(1, 1, -1);
+    hedges_fail(1, 2, REDIAL_UNAVAILABLE, "ONE");
     assert_int_equal(rig_view(1).running_count, 1);
     assert_int_equal(rig_record(EVENT_RETRY_REFUSED)->decision.rule,
                      RULE_PUSHBACK_STOP);
-    fail_with(rig_token(2), REDIAL_UNAVAILABLE, "TWO");
+    hedges_fail(1, 3, REDIAL_UNAVAILABLE, "TWO");
     assert_false(rig_is_live(1));
-    assert_final(EVENT_JOB_FAILED, REDIAL_UNAVAILABLE, "TWO");
+    hedges_ended(EVENT_JOB_FAILED, REDIAL_UNAVAILABLE, "TWO");
     assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
                      RULE_PUSHBACK_STOP);
     assert_int_equal(rig.assigned_count, 3);
@@ -298,18 +218,14 @@ static void
 the_first_success_settles_and_the_others_lose(void **state)
 {
     (void)state;
-    hedge(3, 0);
-    join(3);
+    hedges_use(3, 0);
+    hedges_join(3);
     rig_submit(1);
-    rig_seen();
-    struct job_view view = rig_view(1);
-    struct engine_token second = {
-        .job = rig_id(1), .attempt = 2, .fence = view.running[1].fence};
-    struct engine_token first = second;
+    hedges_listen();
+    struct engine_token first = hedges_token(1, 1);
+    struct engine_token second = hedges_token(1, 2);
 
-    first.attempt = 1;
-    first.fence = view.running[0].fence;
-    rig_succeed(workers[1], second);
+    hedges_succeed(1, 2);
     const struct record *record = rig_record(EVENT_ATTEMPT_FAILED);
 
     assert_int_equal(record->code, REDIAL_CANCELLED);
@@ -327,10 +243,11 @@ the_first_success_settles_and_the_others_lose(void **state)
     assert_int_equal(rig_view(1).state, JOB_SUCCEEDED);
 
     /* A loser's result comes late, and its place is free only then. */
-    assert_int_equal(rig_succeed(workers[0], first)->status, REDIAL_NOT_FOUND);
+    assert_int_equal(rig_succeed(hedges_worker[0], first)->status,
+                     REDIAL_NOT_FOUND);
     rig_expect("attempt.late");
     assert_true(rig_is_live(1));
-    rig_gone(workers[2], ENGINE_GONE_GOODBYE);
+    rig_gone(hedges_worker[2], ENGINE_GONE_GOODBYE);
     assert_false(rig_is_live(1));
     assert_int_equal(rig.release_count, 1);
 }
@@ -339,17 +256,17 @@ static void
 a_fatal_failure_settles_and_the_others_lose(void **state)
 {
     (void)state;
-    hedge(4, 1000);
-    join(4);
+    hedges_use(4, 1000);
+    hedges_join(4);
     rig_submit(1);
     rig_advance(2000);
-    fail_with(rig_token(1), REDIAL_UNAVAILABLE, "TOLERATED");
+    hedges_fail(1, 2, REDIAL_UNAVAILABLE, "TOLERATED");
     assert_int_equal(rig_view(1).running_count, 3);
-    rig.trace_len = 0;
-    fail_with(rig_token(0), REDIAL_INTERNAL, "BROKEN");
+    hedges_listen();
+    hedges_fail(1, 1, REDIAL_INTERNAL, "BROKEN");
     rig_expect("attempt.failed retry.refused attempt.failed attempt.failed "
                "job.failed");
-    assert_final(EVENT_JOB_FAILED, REDIAL_INTERNAL, "BROKEN");
+    hedges_ended(EVENT_JOB_FAILED, REDIAL_INTERNAL, "BROKEN");
     assert_int_equal(rig_record(EVENT_JOB_FAILED)->attempt, 1);
     assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
                      RULE_NON_RETRYABLE_CODE);
@@ -360,17 +277,17 @@ static void
 the_last_survivor_wins(void **state)
 {
     (void)state;
-    hedge(3, 0);
-    join(3);
+    hedges_use(3, 0);
+    hedges_join(3);
     rig_submit(1);
-    fail_with(rig_token(0), REDIAL_UNAVAILABLE, "A");
-    fail_with(rig_token(2), REDIAL_UNAVAILABLE, "B");
+    hedges_fail(1, 1, REDIAL_UNAVAILABLE, "A");
+    hedges_fail(1, 3, REDIAL_UNAVAILABLE, "B");
     assert_int_equal(rig_record(EVENT_RETRY_REFUSED)->decision.rule,
                      RULE_ATTEMPTS_EXHAUSTED);
     rig_advance(1000);
     assert_int_equal(rig.assigned_count, 3);
-    succeed(rig_token(1));
-    assert_final(EVENT_JOB_SUCCEEDED, REDIAL_OK, "");
+    hedges_succeed(1, 2);
+    hedges_ended(EVENT_JOB_SUCCEEDED, REDIAL_OK, "");
     assert_int_equal(rig_record(EVENT_JOB_SUCCEEDED)->decision.attempts_charged,
                      3);
 }
@@ -379,13 +296,13 @@ static void
 all_fail_and_the_last_failure_is_the_answer(void **state)
 {
     (void)state;
-    hedge(2, 0);
-    join(3);
+    hedges_use(2, 0);
+    hedges_join(3);
     rig_submit(1);
-    fail_with(rig_token(1), REDIAL_UNAVAILABLE, "A");
-    fail_with(rig_token(0), REDIAL_UNAVAILABLE, "B");
+    hedges_fail(1, 2, REDIAL_UNAVAILABLE, "A");
+    hedges_fail(1, 1, REDIAL_UNAVAILABLE, "B");
     assert_false(rig_is_live(1));
-    assert_final(EVENT_JOB_FAILED, REDIAL_UNAVAILABLE, "B");
+    hedges_ended(EVENT_JOB_FAILED, REDIAL_UNAVAILABLE, "B");
     assert_int_equal(rig_record(EVENT_JOB_FAILED)->attempt, 1);
     assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
                      RULE_ATTEMPTS_EXHAUSTED);
@@ -395,11 +312,11 @@ static void
 the_old_attempt_may_still_win_beside_its_hedge(void **state)
 {
     (void)state;
-    hedge(2, 1000);
-    join(2);
+    hedges_use(2, 1000);
+    hedges_join(2);
     rig_submit(1);
     rig_advance(1500);
-    succeed(rig_token(0));
+    hedges_succeed(1, 1);
     assert_int_equal(rig_record(EVENT_JOB_SUCCEEDED)->attempt, 1);
     assert_int_equal(rig.stop_count, 1);
     assert_int_equal(rig.stops[0].token.attempt, 2);
