@@ -212,6 +212,9 @@ apply_refused(struct job *job, const struct record *record)
 
     job_set_decision(job, &record->decision);
     job->until_wall_ms = 0;
+    if (record->budget_delta_milli > 0) {
+        job->budget_slice = 0;
+    }
     if (job->running != NULL && rule != RULE_ATTEMPTS_EXHAUSTED) {
         job->frozen = (uint8_t)rule;
     }

@@ -111,12 +111,16 @@ void
 hedge_freeze(struct engine *engine, struct job *job, enum rule rule)
 {
     queue_remove(engine, job);
+    struct retry_guard guard = target_guard(engine, job->method->target);
     struct record *record = emit_begin(engine, EVENT_RETRY_REFUSED, job);
 
     record->attempt = job->attempt;
     record->decision = job_decide(engine, job, rule);
+    record->decision.tokens_milli = guard.tokens_milli;
+    record->decision.budget_milli = guard.budget_milli;
     record->decision.attempts_left = attempts_left(engine, job,
                                                    attempt_count_running(job));
+    target_give_back(engine, record, job);
     emit_end_job(engine, record, job);
     job_arm(engine, job);
 }

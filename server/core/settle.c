@@ -131,6 +131,9 @@ emit_refusal(struct engine *engine, struct job *job,
     record->reason = ending->failure.reason;
     record->decision = *decision;
     target_add_tokens(engine, record, job->method->target);
+    if (job->running != NULL) {
+        target_give_back(engine, record, job); /* of one that was planned */
+    }
     emit_end_job(engine, record, job);
 }
 

@@ -25,6 +25,8 @@ static struct peer {
 } peers[WORKERS];
 
 static uint32_t next_job;
+static uint64_t hedged; /* attempts beside which another was planned */
+static uint64_t lost;   /* to another attempt of their job */
 
 static uint32_t
 pick(uint32_t bound)
@@ -220,6 +222,8 @@ chaos_limits(struct limit_policy *limits)
 static void
 chaos_policy(void)
 {
+    static const uint32_t default_codes = 1u << REDIAL_UNAVAILABLE |
+                                          1u << REDIAL_DEADLINE_EXCEEDED;
     struct method_policy *fallback = rig_fallback();
 
     chaos_limits(&fallback->limits);
@@ -233,16 +237,29 @@ chaos_policy(void)
     fallback->retry_indeterminate = pick(2) == 0;
     fallback->attempt_timeout_ms = 1 + pick(9000);
     fallback->deadline_ms = pick(3) == 0 ? pick(30000) : 0;
-    fallback->hedged = pick(2) == 0;
+    fallback->retry.retryable_codes = pick(2) == 0 ? default_codes : ~1u;
+    fallback->hedged = pick(3) > 0;
     fallback->hedging_delay_ms = pick(3) == 0 ? 0 : pick(2000);
     fallback->idempotency = (enum idempotency)pick(3);
     rig.policy.version++;
     rig_use_policy();
 }
 
+/* The engine's own count starts again with each engine. */
+static void
+count_hedges(void)
+{
+    struct engine_stats stats;
+
+    engine_stats(rig.engine, rig.now, &stats);
+    hedged += stats.rules[RULE_HEDGE_PLANNED];
+    lost += stats.rules[RULE_HEDGE_LOST];
+}
+
 static void
 chaos_restart(void)
 {
+    count_hedges();
     rig.now.mono.ms += pick(2000);
     rig.now.wall.ms += (int64_t)pick(20000) - 5000;
     rig_restart();
@@ -337,9 +354,13 @@ the_books_balance_whatever_comes(void **state)
         rig_restart_empty();
         print_message("seed %llu\n", (unsigned long long)seed);
         run_seed(seed);
+        count_hedges();
         rig_teardown(state);
         rig_setup(state);
     }
+    print_message("%llu hedged, %llu lost\n", (unsigned long long)hedged,
+                  (unsigned long long)lost);
+    assert_true(only != NULL || (hedged > 1000 && lost > 100));
 }
 
 int
