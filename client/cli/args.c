@@ -252,29 +252,94 @@ take_letters(struct parser *parser, const char *letters)
 
 /* ---- Words -------------------------------------------------------------- */
 
-static bool
-fail_verb(struct args *args, const char *word)
+/* What may be meant by a word that is no verb; NULL: who knows. */
+static const char *
+guess_verb(const struct args *args, const char *word)
 {
     struct nearest nearest = {.wanted = word};
 
     for (size_t i = 0; i < verb_count; i++) {
-        nearest_try(&nearest, verbs[i].name);
+        const char *second = strchr(verbs[i].name, ' ');
+
+        if (args->group != NULL) {
+            second = verb_second_word(&verbs[i], args->group);
+            if (second != NULL) {
+                nearest_try(&nearest, second);
+            }
+        } else if (second != NULL && strcmp(second + 1, word) == 0) {
+            return verbs[i].name;
+        } else {
+            nearest_try(&nearest, verbs[i].name);
+        }
     }
-    return fail(args, "redial has no verb \"%.60s\"%s%s%s", word,
-                nearest.best != NULL ? "; did you mean " : "",
-                nearest.best != NULL ? nearest.best : "",
-                nearest.best != NULL ? "?" : "");
+    for (size_t i = 0; i < verb_group_count && args->group == NULL; i++) {
+        nearest_try(&nearest, verb_groups[i].name);
+    }
+    return nearest.best;
+}
+
+static bool
+fail_verb(struct args *args, const char *word)
+{
+    const char *guess = guess_verb(args, word);
+
+    return fail(args, "redial%s%s has no verb \"%.60s\"%s%s%s",
+                args->group != NULL ? " " : "",
+                args->group != NULL ? args->group->name : "", word,
+                guess != NULL ? "; did you mean " : "",
+                guess != NULL ? guess : "", guess != NULL ? "?" : "");
+}
+
+/* The second word of a verb of two. */
+static bool
+take_second_word(struct args *args, const char *word)
+{
+    for (size_t i = 0; i < verb_count; i++) {
+        const char *second = verb_second_word(&verbs[i], args->group);
+
+        if (second != NULL && strcmp(second, word) == 0) {
+            args->verb = &verbs[i];
+            return true;
+        }
+    }
+    return fail_verb(args, word);
 }
 
 static bool
 take_word(struct args *args, const char *word)
 {
-    if (args->verb == NULL) {
-        args->verb = verb_find(word);
-        return args->verb != NULL ? true : fail_verb(args, word);
+    if (args->verb != NULL) {
+        args->words[args->word_count++] = word;
+        return true;
     }
-    args->words[args->word_count++] = word;
-    return true;
+    if (args->group != NULL) {
+        return take_second_word(args, word);
+    }
+    args->group = verb_find_group(word);
+    if (args->group != NULL) {
+        return true;
+    }
+    /* One of two words that came as one is none. */
+    args->verb = strchr(word, ' ') == NULL ? verb_find(word) : NULL;
+    return args->verb != NULL ? true : fail_verb(args, word);
+}
+
+static bool
+fail_second_word(struct args *args)
+{
+    char choice[ARGS_ERROR_BYTES / 2] = "";
+
+    for (size_t i = 0; i < verb_count; i++) {
+        const char *second = verb_second_word(&verbs[i], args->group);
+        size_t len = strlen(choice);
+
+        if (second != NULL) {
+            (void)snprintf(choice + len, sizeof(choice) - len, "%s%s",
+                           len > 0 ? ", " : "", second);
+        }
+    }
+    return fail(args, "redial %s needs one word more: %s", args->group->name,
+                choice);
 }
 
 static bool
@@ -282,6 +347,9 @@ check_words(struct args *args)
 {
     const struct verb *verb = args->verb;
 
+    if (verb == NULL && args->group != NULL) {
+        return fail_second_word(args);
+    }
     if (verb == NULL) {
         return fail(args, "a verb is missing");
     }

@@ -50,6 +50,7 @@ struct option_row {
 extern const struct option_row option_rows[OPTION_COUNT];
 
 struct verb; /* verb.h */
+struct verb_group;
 
 struct args_item {
     enum option option;
@@ -59,8 +60,9 @@ struct args_item {
 #define ARGS_ERROR_BYTES 400
 
 struct args {
-    const struct verb *verb; /* NULL: none was given */
-    struct args_item *items; /* in the order of the command line */
+    const struct verb *verb;        /* NULL: none was given */
+    const struct verb_group *group; /* of a verb of two words, or NULL */
+    struct args_item *items;        /* in the order of the command line */
     size_t item_count;
     const char **words; /* what is neither verb nor option */
     size_t word_count;

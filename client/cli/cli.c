@@ -5,6 +5,7 @@
 #include "client/cli/verb.h"
 #include "client/clock.h"
 #include "proto/json_out.h"
+#include "proto/name.h"
 #include "proto/uuid.h"
 
 #include <errno.h>
@@ -442,6 +443,36 @@ cli_job_ref(struct cli *cli, struct redial_job_ref *ret_ref)
         .key = key,
         .tenant = args_get(cli->args, OPTION_TENANT),
     };
+    return true;
+}
+
+bool
+cli_method(struct cli *cli, char *ret_service, char *ret_method)
+{
+    const char *word = cli->args->words[0];
+    const char *slash = strchr(word, '/');
+    size_t service_len = slash != NULL ? (size_t)(slash - word) : 0;
+    const char *problem;
+
+    if (slash == NULL) {
+        (void)cli_usage(cli,
+                        "\"%.100s\" is not SERVICE/METHOD, as in "
+                        "image.ImageGen/Generate",
+                        word);
+        return false;
+    }
+    problem = wire_name_check_bytes(WIRE_NAME_SERVICE, word, service_len);
+    if (problem == NULL) {
+        problem = wire_name_check(WIRE_NAME_METHOD, slash + 1);
+    }
+    if (problem != NULL) {
+        (void)cli_usage(cli, "\"%.100s\" is not SERVICE/METHOD: one of them %s",
+                        word, problem);
+        return false;
+    }
+    memcpy(ret_service, word, service_len);
+    ret_service[service_len] = '\0';
+    memcpy(ret_method, slash + 1, strlen(slash + 1) + 1);
     return true;
 }
 

@@ -61,7 +61,8 @@ struct cli {
 
 /* The methods of the gateway that the tool calls. */
 extern const struct redial_i_method cli_submit, cli_await, cli_get, cli_cancel,
-    cli_watch, cli_list, cli_stats, cli_health, cli_reload;
+    cli_watch, cli_list, cli_stats, cli_health, cli_reload, cli_budgets,
+    cli_explain;
 
 /* Sets up for a command line that was understood, with the real world. */
 void
@@ -128,6 +129,14 @@ cli_usage(struct cli *cli, const char *format, ...)
  */
 bool
 cli_job_ref(struct cli *cli, struct redial_job_ref *ret_ref);
+
+/*
+ * Takes the first word apart, SERVICE/METHOD, into buffers of
+ * WIRE_SERVICE_BYTES_MAX + 1 and WIRE_METHOD_BYTES_MAX + 1 bytes. False: it is
+ * none, and the user has been told.
+ */
+bool
+cli_method(struct cli *cli, char *ret_service, char *ret_method);
 
 /* Runs the verb of the command line; the whole program but for main(). */
 enum exit_code

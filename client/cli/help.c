@@ -6,32 +6,6 @@
 
 #define COLUMNS_MAX 79
 
-/*
- * Words, broken where the line would be too long; the cursor is at `column`,
- * further lines begin at `indent`.
- */
-static void
-add_wrapped(struct text *text, const char *words, size_t column, size_t indent)
-{
-    while (*words != '\0') {
-        size_t len = strcspn(words, " ");
-
-        if (column > indent && column + 1 + len > COLUMNS_MAX) {
-            text_add(text, "\n");
-            text_add_spaces(text, indent);
-            column = indent;
-        } else if (column > indent) {
-            text_add(text, " ");
-            column++;
-        }
-        text_addf(text, "%.*s", (int)len, words);
-        column += len;
-        words += len;
-        words += *words == ' ' ? 1 : 0;
-    }
-    text_add(text, "\n");
-}
-
 /* Two columns: a name and what it means. */
 static void
 add_row(struct text *text, const char *name, const char *meaning, size_t indent)
@@ -44,7 +18,16 @@ add_row(struct text *text, const char *name, const char *meaning, size_t indent)
         len = 0;
     }
     text_add_spaces(text, indent - len);
-    add_wrapped(text, meaning, indent, indent);
+    text_add_wrapped(text, meaning, indent, COLUMNS_MAX);
+}
+
+/* A sentence ends in a point, or in its own question mark. */
+static const char *
+sentence_end(const char *words)
+{
+    size_t len = strlen(words);
+
+    return len > 0 && words[len - 1] == '?' ? "" : ".";
 }
 
 void
@@ -59,7 +42,7 @@ help_add_overview(struct text *text)
                    "\n"
                    "Verbs:\n");
     for (size_t i = 0; i < verb_count; i++) {
-        add_row(text, verbs[i].name, verbs[i].summary, 14);
+        add_row(text, verbs[i].name, verbs[i].summary, 19);
     }
     text_add(text, "\n"
                    "redial VERB --help explains one of them.\n"
@@ -104,7 +87,7 @@ add_option(struct text *text, const struct option_row *row)
         text_clear(&name);
         add_words(&name, row->value);
         text_add_spaces(text, 30);
-        add_wrapped(text, text_string(&name), 30, 30);
+        text_add_wrapped(text, text_string(&name), 30, COLUMNS_MAX);
     }
     text_fini(&name);
 }
@@ -138,14 +121,29 @@ add_examples(struct text *text, const char *examples)
 void
 help_add_verb(struct text *text, const struct verb *verb)
 {
-    text_addf(text, "Usage: redial %s%s%s [OPTION]...\n\n%s.\n", verb->name,
-              verb->words[0] != '\0' ? " " : "", verb->words, verb->summary);
+    text_addf(text, "Usage: redial %s%s%s [OPTION]...\n\n%s%s\n", verb->name,
+              verb->words[0] != '\0' ? " " : "", verb->words, verb->summary,
+              sentence_end(verb->summary));
     if (verb->details[0] != '\0') {
         text_addf(text, "\n%s", verb->details);
     }
     add_options(text, "Options", verb->options);
     add_options(text, "Options of every verb", VERB_COMMON);
     add_examples(text, verb->examples);
+}
+
+void
+help_add_group(struct text *text, const struct verb_group *group)
+{
+    text_addf(text, "Usage: redial %s VERB [WORD]... [OPTION]...\n\n%s.\n\n",
+              group->name, group->summary);
+    for (size_t i = 0; i < verb_count; i++) {
+        if (verb_second_word(&verbs[i], group) != NULL) {
+            add_row(text, verbs[i].name, verbs[i].summary, 19);
+        }
+    }
+    text_addf(text, "\nredial %s VERB --help explains one of them.\n",
+              group->name);
 }
 
 /* ---- Completion --------------------------------------------------------- */
@@ -188,9 +186,28 @@ static void
 add_bash_verbs(struct text *text)
 {
     for (size_t i = 0; i < verb_count; i++) {
-        text_addf(text, "    %s) words=\"", verbs[i].name);
+        bool has_space = strchr(verbs[i].name, ' ') != NULL;
+        const char *quote = has_space ? "\"" : "";
+
+        text_addf(text, "    %s%s%s) words=\"", quote, verbs[i].name, quote);
         add_bash_options(text, verbs[i].options);
         text_add(text, "\" ;;\n");
+    }
+}
+
+/* The second words of a group. */
+static void
+add_bash_seconds(struct text *text, const struct verb_group *group)
+{
+    const char *space = "";
+
+    for (size_t i = 0; i < verb_count; i++) {
+        const char *second = verb_second_word(&verbs[i], group);
+
+        if (second != NULL) {
+            text_addf(text, "%s%s", space, second);
+            space = " ";
+        }
     }
 }
 
@@ -199,9 +216,54 @@ add_bash_verb_names(struct text *text)
 {
     text_add(text, "    local verbs=\"");
     for (size_t i = 0; i < verb_count; i++) {
-        text_addf(text, "%s%s", i > 0 ? " " : "", verbs[i].name);
+        if (strchr(verbs[i].name, ' ') == NULL) {
+            text_addf(text, "%s%s", i > 0 ? " " : "", verbs[i].name);
+        }
+    }
+    for (size_t i = 0; i < verb_group_count; i++) {
+        text_addf(text, " %s", verb_groups[i].name);
     }
     text_add(text, "\"\n");
+}
+
+/* The first word behind a group that is no option makes the verb whole. */
+static void
+add_bash_groups(struct text *text)
+{
+    for (size_t i = 0; i < verb_group_count; i++) {
+        text_addf(text, "    if [[ $verb == %s ]]; then\n",
+                  verb_groups[i].name);
+        text_add(text, "        for ((i++; i < COMP_CWORD; i++)); do\n"
+                       "            if [[ ${COMP_WORDS[i]} != -* ]]; then\n"
+                       "                verb=\"$verb ${COMP_WORDS[i]}\"\n"
+                       "                break\n"
+                       "            fi\n"
+                       "        done\n"
+                       "    fi\n");
+    }
+}
+
+static void
+add_bash_words(struct text *text)
+{
+    text_add(text, "    elif [[ -z $verb || $verb == help ]]; then\n"
+                   "        words=$verbs\n");
+    for (size_t i = 0; i < verb_group_count; i++) {
+        text_addf(text,
+                  "    elif [[ $verb == %s ]]; then\n"
+                  "        words=\"",
+                  verb_groups[i].name);
+        add_bash_seconds(text, &verb_groups[i]);
+        text_add(text, "\"\n");
+    }
+    text_add(text, "    elif [[ $verb == completion ]]; then\n"
+                   "        words=bash\n"
+                   "    elif [[ $verb == \"policy check\" ]]; then\n"
+                   "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
+                   "        return\n"
+                   "    else\n"
+                   "        words=\n"
+                   "    fi\n");
 }
 
 void
@@ -226,22 +288,17 @@ help_add_bash(struct text *text)
                    "            verb=${COMP_WORDS[i]}\n"
                    "            break\n"
                    "        fi\n"
-                   "    done\n"
-                   "    case $verb in\n");
+                   "    done\n");
+    add_bash_groups(text);
+    text_add(text, "    case $verb in\n");
     add_bash_verbs(text);
     text_add(text, "    esac\n"
                    "    if [[ $word == -* ]]; then\n"
                    "        words+=\"");
     add_bash_options(text, VERB_COMMON);
-    text_add(text, "\"\n"
-                   "    elif [[ -z $verb || $verb == help ]]; then\n"
-                   "        words=$verbs\n"
-                   "    elif [[ $verb == completion ]]; then\n"
-                   "        words=bash\n"
-                   "    else\n"
-                   "        words=\n"
-                   "    fi\n"
-                   "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+    text_add(text, "\"\n");
+    add_bash_words(text);
+    text_add(text, "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
                    "}\n"
                    "complete -F _redial redial\n");
 }

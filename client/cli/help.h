@@ -17,6 +17,10 @@ help_add_overview(struct text *text);
 void
 help_add_verb(struct text *text, const struct verb *verb);
 
+/* The verbs whose first word it is. */
+void
+help_add_group(struct text *text, const struct verb_group *group);
+
 /* The script that deploy/completion/redial.bash is a copy of. */
 void
 help_add_bash(struct text *text);

@@ -11,12 +11,14 @@
 #include <string.h>
 
 static enum exit_code
-print_help(const struct verb *verb)
+print_help(const struct args *args)
 {
     struct text text = {.at = NULL};
 
-    if (verb != NULL) {
-        help_add_verb(&text, verb);
+    if (args->verb != NULL) {
+        help_add_verb(&text, args->verb);
+    } else if (args->group != NULL) {
+        help_add_group(&text, args->group);
     } else {
         help_add_overview(&text);
     }
@@ -28,7 +30,8 @@ print_help(const struct verb *verb)
 static enum exit_code
 refuse(const struct args *args)
 {
-    const char *verb = args->verb != NULL ? args->verb->name : "";
+    const char *group = args->group != NULL ? args->group->name : "";
+    const char *verb = args->verb != NULL ? args->verb->name : group;
 
     (void)fprintf(stderr, "redial: %s\n  See: redial %s%s--help\n", args->error,
                   verb, verb[0] != '\0' ? " " : "");
@@ -60,7 +63,7 @@ main(int argc, char *argv[])
     } else if (!is_good) {
         code = refuse(&args);
     } else if (args_has(&args, OPTION_HELP)) {
-        code = print_help(args.verb);
+        code = print_help(&args);
     } else {
         code = run(&args);
     }

@@ -38,6 +38,10 @@ take_gap(struct stream *stream, Redial__V1__Gap *gap)
 static void
 take_events(struct stream *stream, const Redial__V1__WatchResponse *answer)
 {
+    if (stream->take_answer != NULL) {
+        stream->is_over = !stream->take_answer(stream->ctx, answer);
+        return;
+    }
     if (answer->gap != NULL) {
         stream->is_over = !take_gap(stream, answer->gap);
     }
@@ -129,6 +133,19 @@ split_cursor(const char *cursor, char *ret_epoch, uint64_t *ret_seq)
     (void)snprintf(ret_epoch, CURSOR_BYTES, "%.*s", (int)(colon - cursor),
                    cursor);
     return *end == '\0';
+}
+
+bool
+stream_is_behind(const char *cursor, const char *place)
+{
+    char epoch[CURSOR_BYTES];
+    char place_epoch[CURSOR_BYTES];
+    uint64_t seq;
+    uint64_t place_seq;
+
+    return split_cursor(cursor, epoch, &seq) &&
+           split_cursor(place, place_epoch, &place_seq) &&
+           strcmp(epoch, place_epoch) == 0 && seq >= place_seq;
 }
 
 /* 1: the first event behind `seq` is not older; 0: older; -1: failed. */

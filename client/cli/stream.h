@@ -18,6 +18,9 @@ struct stream {
     /* One event; gaps come as events of the type stream.gap. False: enough. */
     bool (*take)(void *ctx, const Redial__V1__Event *event);
     void *ctx;
+
+    /* Instead of that, if it is set: every answer as it came. */
+    bool (*take_answer)(void *ctx, const Redial__V1__WatchResponse *answer);
 };
 
 /* Frees the cursor. */
@@ -31,6 +34,10 @@ stream_turn(struct stream *stream, uint32_t wait_ms);
 /* The cursor of the newest event; free() it. NULL: cli->error says why. */
 char *
 stream_head(struct cli *cli);
+
+/* Is `cursor` at `place` or later, in the same log? */
+bool
+stream_is_behind(const char *cursor, const char *place);
 
 /*
  * The cursor behind which everything since `wall_ms` lies, found by halving;

@@ -63,14 +63,14 @@ cell_string(const struct table *table, size_t index)
     return table->strings.at + table->cells[index].start;
 }
 
-static void
-measure(const struct table *table, size_t *widths)
+void
+table_measure(const struct table *table, size_t *ret_widths)
 {
     for (size_t i = 0; i < table->count; i++) {
         size_t width = text_columns(cell_string(table, i));
 
-        if (width > widths[i % table->columns]) {
-            widths[i % table->columns] = width;
+        if (width > ret_widths[i % table->columns]) {
+            ret_widths[i % table->columns] = width;
         }
     }
 }
@@ -107,7 +107,7 @@ table_print(const struct table *table, size_t indent, struct text *text)
         text->failed = true;
         return;
     }
-    measure(table, widths);
+    table_measure(table, widths);
     for (size_t i = 0; i < table->count; i++) {
         if (i % table->columns == 0) {
             text_add_spaces(text, indent);

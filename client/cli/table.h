@@ -39,6 +39,10 @@ table_add(struct table *table, const char *string, enum paint paint);
 void
 table_add_text(struct table *table, struct text *cell, enum paint paint);
 
+/* How wide each column is; `ret_widths` has TABLE_COLUMNS_MAX zeros. */
+void
+table_measure(const struct table *table, size_t *ret_widths);
+
 /* All rows, with two spaces between columns and `indent` before. */
 void
 table_print(const struct table *table, size_t indent, struct text *text);

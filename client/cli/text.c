@@ -226,6 +226,24 @@ text_columns(const char *string)
     return columns;
 }
 
+size_t
+text_columns_painted(const char *string)
+{
+    size_t columns = 0;
+
+    for (size_t i = 0; string[i] != '\0'; i++) {
+        if (string[i] == ESCAPE[0]) {
+            i += strcspn(string + i, "m");
+            if (string[i] == '\0') {
+                break;
+            }
+            continue;
+        }
+        columns += begins_character(string[i]) ? 1 : 0;
+    }
+    return columns;
+}
+
 void
 text_cut_line(struct text *text, size_t start, size_t columns)
 {
@@ -253,4 +271,36 @@ text_cut_line(struct text *text, size_t start, size_t columns)
         last = i;
         count++;
     }
+}
+
+void
+text_add_wrapped(struct text *text, const char *words, size_t indent,
+                 size_t columns)
+{
+    struct text word = {.at = NULL};
+    size_t column = indent;
+
+    while (*words != '\0') {
+        size_t len = strcspn(words, " ");
+        size_t width;
+
+        text_clear(&word);
+        text_addf(&word, "%.*s", (int)len, words);
+        width = text_columns(text_string(&word));
+        if (column > indent && columns > 0 && column + 1 + width > columns) {
+            text_add(text, "\n");
+            text_add_spaces(text, indent);
+            column = indent;
+        } else if (column > indent) {
+            text_add(text, " ");
+            column++;
+        }
+        text_add(text, text_string(&word));
+        column += width;
+        words += len;
+        words += *words == ' ' ? 1 : 0;
+    }
+    text_add(text, "\n");
+    text->failed = text->failed || word.failed;
+    text_fini(&word);
 }

@@ -61,6 +61,15 @@ text_add_foreign(struct text *text, const char *string, size_t columns);
 void
 text_add_spaces(struct text *text, size_t count);
 
+/*
+ * Words and a line end. The cursor is at column `indent`; where a line would be
+ * longer than `columns` (0: never) it is broken between words, and goes on at
+ * `indent`.
+ */
+void
+text_add_wrapped(struct text *text, const char *words, size_t indent,
+                 size_t columns);
+
 /* Adds a string in a colour. */
 void
 text_paint(struct text *text, enum paint paint, const char *string);
@@ -68,6 +77,10 @@ text_paint(struct text *text, enum paint paint, const char *string);
 /* How many columns a string takes: its characters. NULL: 0. */
 size_t
 text_columns(const char *string);
+
+/* The same where sequences that paint take none. */
+size_t
+text_columns_painted(const char *string);
 
 /*
  * Cuts the line that begins at `start` to `columns` characters; sequences that

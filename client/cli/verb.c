@@ -147,10 +147,39 @@ const struct verb verbs[] = {
     {
         .name = "stats",
         .words = "",
-        .summary = "what to alert on: queue age, failures, lag, sync time",
+        .summary = "what to alert on: queue age, failures, lag; what was "
+                   "decided",
         .details = "With --verbose also every counter of the gateway.\n",
         .examples = "redial stats\nredial stats --json\n",
         .run = verb_stats,
+    },
+    {
+        .name = "policy check",
+        .words = "[FILE]",
+        .words_min = 0,
+        .words_max = 1,
+        .summary = "check a configuration; needs no running gateway",
+        .details =
+            "Runs redial-gateway --check, which is looked for at "
+            "REDIAL_GATEWAY, beside this\ntool, and in PATH. Without FILE it "
+            "checks what the gateway would read. Prints\nand exits as that "
+            "does: 0 if it is good, 3 if it is not.\n",
+        .examples = "redial policy check redial.json\n",
+        .run = verb_policy_check,
+    },
+    {
+        .name = "policy simulate",
+        .words = "",
+        .options = OPTION_BIT(POLICY) | OPTION_BIT(FROM),
+        .summary = "what would another policy have done with what happened?",
+        .details =
+            "Reads the events that the gateway keeps, all or --from a cursor, "
+            "up to the\nnewest one, and hands them to redial-gateway "
+            "--simulate-policy, which is looked\nfor as by policy check. "
+            "Prints and exits as that does. The gateway that runs\nis not "
+            "changed.\n",
+        .examples = "redial policy simulate --policy new.json\n",
+        .run = verb_policy_simulate,
     },
     {
         .name = "reload",
@@ -183,7 +212,7 @@ const struct verb verbs[] = {
         .name = "help",
         .words = "[VERB]",
         .words_min = 0,
-        .words_max = 1,
+        .words_max = 2,
         .summary = "explain a verb, or list them",
         .details = "",
         .examples = "redial help events\n",
@@ -192,6 +221,12 @@ const struct verb verbs[] = {
 };
 
 const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);
+
+const struct verb_group verb_groups[] = {
+    {"policy", "check a policy, explain a decision, try another policy"},
+};
+
+const size_t verb_group_count = sizeof(verb_groups) / sizeof(verb_groups[0]);
 
 const struct verb *
 verb_find(const char *name)
@@ -202,4 +237,25 @@ verb_find(const char *name)
         }
     }
     return NULL;
+}
+
+const struct verb_group *
+verb_find_group(const char *name)
+{
+    for (size_t i = 0; i < verb_group_count; i++) {
+        if (strcmp(verb_groups[i].name, name) == 0) {
+            return &verb_groups[i];
+        }
+    }
+    return NULL;
+}
+
+const char *
+verb_second_word(const struct verb *verb, const struct verb_group *group)
+{
+    size_t len = strlen(group->name);
+
+    return strncmp(verb->name, group->name, len) == 0 && verb->name[len] == ' '
+               ? verb->name + len + 1
+               : NULL;
 }

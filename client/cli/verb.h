@@ -12,7 +12,7 @@
 struct cli;
 
 struct verb {
-    const char *name;
+    const char *name;  /* "show", or two words: "policy check" */
     const char *words; /* what follows it: "SERVICE/METHOD" */
     size_t words_min;
     size_t words_max;
@@ -32,9 +32,26 @@ struct verb {
 extern const struct verb verbs[];
 extern const size_t verb_count;
 
+/* The first word of verbs that have two. */
+struct verb_group {
+    const char *name;
+    const char *summary; /* one line */
+};
+
+extern const struct verb_group verb_groups[];
+extern const size_t verb_group_count;
+
 /* NULL: no such verb. */
 const struct verb *
 verb_find(const char *name);
+
+/* NULL: no such group. */
+const struct verb_group *
+verb_find_group(const char *name);
+
+/* The second word of a verb of this group; NULL: it is of another or none. */
+const char *
+verb_second_word(const struct verb *verb, const struct verb_group *group);
 
 /* ---- What they do: submit.c, await.c and so on -------------------------- */
 
@@ -70,6 +87,18 @@ verb_stats(struct cli *cli);
 
 enum exit_code
 verb_reload(struct cli *cli);
+
+enum exit_code
+verb_budget(struct cli *cli);
+
+enum exit_code
+verb_policy_check(struct cli *cli);
+
+enum exit_code
+verb_policy_explain(struct cli *cli);
+
+enum exit_code
+verb_policy_simulate(struct cli *cli);
 
 enum exit_code
 verb_version(struct cli *cli);

@@ -167,6 +167,34 @@ add_methods(struct text *text, const Redial__V1__StatsResponse *stats)
     table_fini(&table);
 }
 
+/* What was decided, how often: the counters that have the name of a rule. */
+static void
+add_rules(struct text *text, const Redial__V1__StatsResponse *stats)
+{
+    struct table table = {.columns = 3, .right = 2};
+    struct text cell = {.at = NULL};
+
+    table_add(&table, "DECISION", PAINT_DIM);
+    table_add(&table, "TIMES", PAINT_DIM);
+    table_add(&table, "", PAINT_DIM);
+    for (size_t i = 0; i < stats->n_counters; i++) {
+        const char *sentence = line_rule_sentence(stats->counters[i]->name);
+
+        if (sentence != NULL) {
+            table_add(&table, stats->counters[i]->name, PAINT_NONE);
+            text_addf(&cell, "%" PRIu64, stats->counters[i]->value);
+            table_add_text(&table, &cell, PAINT_NONE);
+            table_add(&table, sentence, PAINT_NONE);
+        }
+    }
+    if (table.count > table.columns) {
+        text_add(text, "\n");
+        table_print(&table, 0, text);
+    }
+    table_fini(&table);
+    text_fini(&cell);
+}
+
 static void
 add_counters(struct text *text, const Redial__V1__StatsResponse *stats)
 {
@@ -203,6 +231,7 @@ verb_stats(struct cli *cli)
         add_alerts(&cli->line, stats);
         add_gateway(&cli->line, stats);
         add_methods(&cli->line, stats);
+        add_rules(&cli->line, stats);
         if (args_has(cli->args, OPTION_VERBOSE)) {
             add_counters(&cli->line, stats);
         }
@@ -289,22 +318,46 @@ verb_completion(struct cli *cli)
     return EXIT_DONE;
 }
 
+/* The verb that one word or two name; NULL: a group, all, or none of them. */
+static const struct verb *
+named_verb(const struct args *args, const struct verb_group *group)
+{
+    if (args->word_count == 1 && group == NULL) {
+        return strchr(args->words[0], ' ') == NULL ? verb_find(args->words[0])
+                                                   : NULL;
+    }
+    for (size_t i = 0; i < verb_count && args->word_count == 2 && group != NULL;
+         i++) {
+        const char *second = verb_second_word(&verbs[i], group);
+
+        if (second != NULL && strcmp(second, args->words[1]) == 0) {
+            return &verbs[i];
+        }
+    }
+    return NULL;
+}
+
 enum exit_code
 verb_help(struct cli *cli)
 {
-    const char *name = cli->args->word_count > 0 ? cli->args->words[0] : NULL;
-    const struct verb *verb = name != NULL ? verb_find(name) : NULL;
+    const struct args *args = cli->args;
+    const char *name = args->word_count > 0 ? args->words[0] : NULL;
+    const struct verb_group *group = name != NULL ? verb_find_group(name)
+                                                  : NULL;
+    const struct verb *verb = named_verb(args, group);
 
-    if (name != NULL && verb == NULL) {
-        return cli_usage(cli,
-                         "there is no verb \"%.60s\"; redial help lists "
-                         "them",
-                         name);
-    }
     if (verb != NULL) {
         help_add_verb(&cli->line, verb);
-    } else {
+    } else if (name == NULL) {
         help_add_overview(&cli->line);
+    } else if (group != NULL && args->word_count == 1) {
+        help_add_group(&cli->line, group);
+    } else {
+        return cli_usage(cli,
+                         "there is no verb \"%.60s%s%.60s\"; redial help "
+                         "lists them",
+                         name, args->word_count > 1 ? " " : "",
+                         args->word_count > 1 ? args->words[1] : "");
     }
     cli_print(cli);
     return EXIT_DONE;

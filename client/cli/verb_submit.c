@@ -51,36 +51,6 @@ submission_fini(struct submission *submission)
 }
 
 static bool
-take_method(struct submission *submission)
-{
-    const char *word = submission->cli->args->words[0];
-    const char *slash = strchr(word, '/');
-    size_t service_len = slash != NULL ? (size_t)(slash - word) : 0;
-    const char *problem;
-
-    if (slash == NULL) {
-        (void)cli_usage(submission->cli,
-                        "\"%.100s\" is not SERVICE/METHOD, as in "
-                        "image.ImageGen/Generate",
-                        word);
-        return false;
-    }
-    problem = wire_name_check_bytes(WIRE_NAME_SERVICE, word, service_len);
-    if (problem == NULL) {
-        problem = wire_name_check(WIRE_NAME_METHOD, slash + 1);
-    }
-    if (problem != NULL) {
-        (void)cli_usage(submission->cli,
-                        "\"%.100s\" is not SERVICE/METHOD: one of them %s",
-                        word, problem);
-        return false;
-    }
-    memcpy(submission->service, word, service_len);
-    memcpy(submission->method, slash + 1, strlen(slash + 1));
-    return true;
-}
-
-static bool
 take_metadata(struct submission *submission)
 {
     const struct args *args = submission->cli->args;
@@ -193,7 +163,8 @@ prepare(struct submission *submission, struct cli *cli)
 
     *submission = (struct submission){.cli = cli};
     redial__v1__job_spec__init(&submission->spec);
-    if (!take_method(submission) || !take_id(submission)) {
+    if (!cli_method(cli, submission->service, submission->method) ||
+        !take_id(submission)) {
         return EXIT_USAGE;
     }
     if (!payload_read(&submission->payload, cli->args, cli->in, problem,

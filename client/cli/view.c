@@ -102,25 +102,21 @@ draw(struct text *picture, const struct view *view, const struct detail *detail)
 }
 
 /* The fullest picture that has room, or the barest. */
-static size_t
+static void
 draw_fitting(struct text *picture, const struct view *view)
 {
-    size_t lines = 0;
-
     for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++) {
         draw(picture, view, &details[i]);
-        lines = count_lines(picture);
-        if (view->rows == 0 || lines < view->rows) {
+        if (view->rows == 0 || count_lines(picture) < view->rows) {
             break;
         }
     }
-    return lines;
 }
 
 /* Copies lines, each cut to the terminal. Returns how many. */
 static size_t
 add_lines(struct text *text, const struct text *picture, size_t lines_max,
-          const struct view *view, const char *line_end)
+          size_t columns, const char *line_end)
 {
     const char *at = text_string(picture);
     size_t lines = 0;
@@ -130,7 +126,7 @@ add_lines(struct text *text, const struct text *picture, size_t lines_max,
         size_t start = text->len;
 
         text_addf(text, "%.*s", (int)len, at);
-        text_cut_line(text, start, view->columns);
+        text_cut_line(text, start, columns);
         text_addf(text, "%s\n", line_end);
         at += len + (at[len] == '\n' ? 1 : 0);
         lines++;
@@ -138,43 +134,63 @@ add_lines(struct text *text, const struct text *picture, size_t lines_max,
     return lines;
 }
 
+/* What there is room for; what is left out is counted in the last line. */
 static size_t
-add_picture(struct text *text, const struct view *view, const char *line_end)
+add_cut(struct text *text, const struct text *picture, size_t columns,
+        size_t rows, const char *line_end)
 {
-    struct text picture = {.colour = text->colour};
-    size_t lines = draw_fitting(&picture, view);
-    size_t lines_max = lines;
+    size_t count = count_lines(picture);
+    size_t lines_max = count;
+    size_t lines;
 
-    if (view->rows > 0 && lines >= view->rows) {
+    if (rows > 0 && count >= rows) {
         /* The last line says what is left out, one stays for the cursor. */
-        lines_max = view->rows > 2 ? view->rows - 2 : 1;
+        lines_max = rows > 2 ? rows - 2 : 1;
     }
-    lines = add_lines(text, &picture, lines_max, view, line_end);
-    if (lines < count_lines(&picture)) {
-        text_addf(text, "and %zu more%s\n", count_lines(&picture) - lines,
-                  line_end);
+    lines = add_lines(text, picture, lines_max, columns, line_end);
+    if (lines < count) {
+        text_addf(text, "and %zu more%s\n", count - lines, line_end);
         lines++;
     }
-    text->failed = text->failed || picture.failed;
-    text_fini(&picture);
+    text->failed = text->failed || picture->failed;
     return lines;
 }
 
 size_t
 view_add(struct text *text, const struct view *view)
 {
-    return add_picture(text, view, "");
+    struct text picture = {.colour = text->colour};
+    size_t lines;
+
+    draw_fitting(&picture, view);
+    lines = add_cut(text, &picture, view->columns, view->rows, "");
+    text_fini(&picture);
+    return lines;
 }
 
 size_t
-view_add_again(struct text *text, const struct view *view, size_t lines_before)
+view_add_over(struct text *text, const struct text *picture, size_t columns,
+              size_t rows, size_t lines_before)
 {
     size_t lines;
 
     if (lines_before > 0) {
         text_addf(text, CURSOR_UP, lines_before);
     }
-    lines = add_picture(text, view, CLEAR_LINE);
+    lines = add_cut(text, picture, columns, rows, CLEAR_LINE);
     text_add(text, CLEAR_BELOW);
+    return lines;
+}
+
+size_t
+view_add_again(struct text *text, const struct view *view, size_t lines_before)
+{
+    struct text picture = {.colour = text->colour};
+    size_t lines;
+
+    draw_fitting(&picture, view);
+    lines = view_add_over(text, &picture, view->columns, view->rows,
+                          lines_before);
+    text_fini(&picture);
     return lines;
 }

@@ -34,4 +34,12 @@ view_add(struct text *text, const struct view *view);
 size_t
 view_add_again(struct text *text, const struct view *view, size_t lines_before);
 
+/*
+ * Any text as a picture of that kind, cut to `columns` and `rows` (0: no
+ * limit); returns how many lines it has.
+ */
+size_t
+view_add_over(struct text *text, const struct text *picture, size_t columns,
+              size_t rows, size_t lines_before);
+
 #endif

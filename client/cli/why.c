@@ -180,6 +180,27 @@ add_clamp(struct text *text, const struct why *why)
     }
 }
 
+/* A delay that is not drawn yet: between what and what, and when at last. */
+static void
+add_range(struct text *text, const struct why *why)
+{
+    const Redial__V1__Decision *decision = why->decision;
+
+    text_addf(text, "%" PRIu64 " to %" PRIu64 " ms, as chance draws",
+              why->delay_ms_min, why->delay_ms_max);
+    if (decision->has_backoff_ms) {
+        text_addf(text, " around backoff %" PRIu64 " ms", decision->backoff_ms);
+    }
+    if (decision->has_until_wall_ms) {
+        text_add(text, ", until ");
+        units_add_wall(text,
+                       decision->until_wall_ms +
+                           (int64_t)(why->delay_ms_max - decision->delay_ms));
+        text_add(text, " at the latest");
+    }
+    text_add(text, "\n");
+}
+
 static void
 add_delay(struct text *text, const struct why *why, size_t indent)
 {
@@ -189,6 +210,10 @@ add_delay(struct text *text, const struct why *why, size_t indent)
         return;
     }
     begin_line(text, "delay", indent);
+    if (why->delay_ms_max > why->delay_ms_min) {
+        add_range(text, why);
+        return;
+    }
     text_addf(text, "%" PRIu64 " ms", decision->delay_ms);
     add_source(text, why);
     add_clamp(text, why);

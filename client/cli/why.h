@@ -9,11 +9,15 @@
 #include "client/cli/text.h"
 #include <redial/v1/job.pb-c.h>
 
+#include <stdint.h>
+
 struct why {
     const Redial__V1__Decision *decision;
     const Redial__V1__Outcome *failure; /* that it was about, or NULL */
     bool overloaded;                    /* the worker said so */
-    const char *beside;                 /* "hedge beside attempt 1", or NULL */
+    uint64_t delay_ms_min; /* over all that chance may draw; 0 and 0: drawn */
+    uint64_t delay_ms_max;
+    const char *beside; /* "hedge beside attempt 1", or NULL */
 };
 
 /*

@@ -4,7 +4,7 @@ _redial() {
     local word=${COMP_WORDS[COMP_CWORD]}
     local before=${COMP_WORDS[COMP_CWORD - 1]}
     local verb= words= i
-    local verbs="submit call await show list cancel events watch health stats reload version completion help"
+    local verbs="submit call await show list cancel events watch health stats reload version completion help policy"
     COMPREPLY=()
     case $before in
     --token-file)
@@ -27,6 +27,13 @@ _redial() {
         words="SCHEDULED READY RUNNING BACKOFF PARKED SUCCEEDED FAILED CANCELLED EXPIRED"
         COMPREPLY=($(compgen -W "$words" -- "$word"))
         return ;;
+    --code)
+        words="CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+        COMPREPLY=($(compgen -W "$words" -- "$word"))
+        return ;;
+    --policy)
+        COMPREPLY=($(compgen -f -- "$word"))
+        return ;;
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ " $verbs " == *" ${COMP_WORDS[i]} "* ]]; then
@@ -34,6 +41,14 @@ _redial() {
             break
         fi
     done
+    if [[ $verb == policy ]]; then
+        for ((i++; i < COMP_CWORD; i++)); do
+            if [[ ${COMP_WORDS[i]} != -* ]]; then
+                verb="$verb ${COMP_WORDS[i]}"
+                break
+            fi
+        done
+    fi
     case $verb in
     submit) words=" --data --file --json-data --content-type --meta --priority --deadline --not-before --ttl --max-attempts --attempt-timeout --idempotent --wait --id --key --tenant --correlation-id" ;;
     call) words=" --data --file --json-data --content-type --meta --priority --deadline --not-before --ttl --max-attempts --attempt-timeout --idempotent --id --key --tenant --correlation-id" ;;
@@ -45,6 +60,8 @@ _redial() {
     watch) words=" --tenant --until-done" ;;
     health) words="" ;;
     stats) words="" ;;
+    "policy check") words="" ;;
+    "policy simulate") words=" --from --policy" ;;
     reload) words="" ;;
     version) words="" ;;
     completion) words="" ;;
@@ -54,8 +71,13 @@ _redial() {
         words+=" --address --timeout --json --verbose --token-file --tls-ca --tls-cert --tls-name --help"
     elif [[ -z $verb || $verb == help ]]; then
         words=$verbs
+    elif [[ $verb == policy ]]; then
+        words="check simulate"
     elif [[ $verb == completion ]]; then
         words=bash
+    elif [[ $verb == "policy check" ]]; then
+        COMPREPLY=($(compgen -f -- "$word"))
+        return
     else
         words=
     fi

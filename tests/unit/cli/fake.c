@@ -38,6 +38,7 @@ static struct {
     size_t step_count;
     size_t called;
     size_t end_time_at; /* 0: never */
+    char gateway[512];
 } fake;
 
 static int64_t
@@ -47,10 +48,11 @@ now(void)
 }
 
 static char *
-no_environment(const char *name)
+environment(const char *name)
 {
-    (void)name;
-    return NULL;
+    return strcmp(name, "REDIAL_GATEWAY") == 0 && fake.gateway[0] != '\0'
+               ? fake.gateway
+               : NULL;
 }
 
 static char *
@@ -142,7 +144,7 @@ fake_begin(const char *line)
     fake.cli.err_is_terminal = false;
     fake.cli.line.colour = false;
     fake.cli.note.colour = false;
-    fake.cli.environment = no_environment;
+    fake.cli.environment = environment;
     fake.cli.wall_ms = now;
     fake.cli.caller = call;
     fake.cli.pause_ms = 0;
@@ -194,6 +196,18 @@ void
 fake_end_time_at(size_t call_number)
 {
     fake.end_time_at = call_number;
+}
+
+void
+fake_limit_time(uint64_t ms)
+{
+    fake.cli.deadline = redial_in_ms(ms);
+}
+
+void
+fake_set_gateway(const char *path)
+{
+    (void)snprintf(fake.gateway, sizeof(fake.gateway), "%s", path);
 }
 
 enum exit_code

@@ -45,6 +45,14 @@ fake_give_input(const char *text);
 void
 fake_end_time_at(size_t call);
 
+/* The time that --timeout leaves, from now on. */
+void
+fake_limit_time(uint64_t ms);
+
+/* What REDIAL_GATEWAY is for this command line. */
+void
+fake_set_gateway(const char *path);
+
 /* Runs the verb; all of the script must have been used. */
 enum exit_code
 fake_run(void);

@@ -219,6 +219,29 @@ every_verb_knows_its_options_by_one_name(void **state)
     }
 }
 
+static void
+some_verbs_have_two_words(void **state)
+{
+    (void)state;
+    assert_true(parse("--json policy -v check fox.json"));
+    assert_string_equal(args.verb->name, "policy check");
+    assert_int_equal(args.word_count, 1);
+    assert_string_equal(args.words[0], "fox.json");
+    assert_true(args_has(&args, OPTION_VERBOSE));
+    refused("policy", "redial policy needs one word more: check, "
+                      "simulate");
+    refused("policy chek", "redial policy has no verb \"chek\"; did you mean "
+                           "check?");
+    refused("check", "redial has no verb \"check\"; did you mean policy "
+                     "check?");
+    refused("polcy check", "redial has no verb \"polcy\"; did you mean "
+                           "policy?");
+    refused("policy --code ABORTED check", "redial has no option --code");
+    assert_true(parse("policy --help"));
+    assert_null(args.verb);
+    assert_string_equal(args.group->name, "policy");
+}
+
 int
 main(void)
 {
@@ -236,6 +259,7 @@ main(void)
         cmocka_unit_test(help_asks_for_nothing_else),
         cmocka_unit_test(words_of_a_list_are_found_whole),
         cmocka_unit_test(every_verb_knows_its_options_by_one_name),
+        cmocka_unit_test(some_verbs_have_two_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, teardown);

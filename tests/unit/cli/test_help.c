@@ -72,12 +72,18 @@ the_manual_knows_every_verb_option_and_exit_code(void **state)
 
     (void)state;
     for (size_t i = 0; i < verb_count; i++) {
-        (void)snprintf(wanted, sizeof(wanted), "\n.B%s %s",
+        /* Two words in bold are quoted, beside words in italics. */
+        const char *quote = strchr(verbs[i].name, ' ') != NULL &&
+                                    verbs[i].words[0] != '\0'
+                                ? "\""
+                                : "";
+
+        (void)snprintf(wanted, sizeof(wanted), "\n.B%s %s%s%s",
                        verbs[i].words[0] == '\0' ||
                                strcmp(verbs[i].name, "completion") == 0
                            ? ""
                            : "I",
-                       verbs[i].name);
+                       quote, verbs[i].name, quote);
         if (strstr(manual, wanted) == NULL) {
             fail_msg("the manual has no verb %s", verbs[i].name);
         }
@@ -117,6 +123,11 @@ every_help_fits_into_80_columns(void **state)
             fail_msg("too long: %.*s", (int)len, line);
         }
         line += len + 1;
+    }
+    text_clear(&text);
+    for (size_t i = 0; i < verb_group_count; i++) {
+        help_add_group(&text, &verb_groups[i]);
+        assert_non_null(strstr(text_string(&text), verb_groups[i].summary));
     }
     text_fini(&text);
 }

@@ -75,7 +75,8 @@ answer_stats(void)
     Redial__V1__MethodStats method = REDIAL__V1__METHOD_STATS__INIT;
     Redial__V1__MethodStats *methods[] = {&method};
     Redial__V1__Counter counter = REDIAL__V1__COUNTER__INIT;
-    Redial__V1__Counter *counters[] = {&counter};
+    Redial__V1__Counter retries = REDIAL__V1__COUNTER__INIT;
+    Redial__V1__Counter *counters[] = {&retries, &counter};
 
     ready.has_state = true;
     ready.state = REDIAL__V1__JOB__STATE__READY;
@@ -89,6 +90,9 @@ answer_stats(void)
     method.ready = 12;
     method.has_oldest_ready_ms = true;
     method.oldest_ready_ms = 4200;
+    retries.name = UNCONST("RETRY_PLANNED");
+    retries.has_value = true;
+    retries.value = 45;
     counter.name = UNCONST("jobs_accepted");
     counter.has_value = true;
     counter.value = 99;
@@ -97,7 +101,7 @@ answer_stats(void)
     stats.methods = methods;
     stats.n_methods = 1;
     stats.counters = counters;
-    stats.n_counters = 1;
+    stats.n_counters = 2;
     stats.has_oldest_ready_ms = true;
     stats.oldest_ready_ms = 4200;
     stats.has_failed_kept = true;
@@ -140,7 +144,11 @@ stats_show_what_to_alert_on(void **state)
         "up               1 h 2 m\n"
         "\n"
         "METHOD                   READY  RUNNING  OLDEST  WORKERS  LIMIT\n"
-        "image.ImageGen/Generate     12        0   4.2 s        0\n");
+        "image.ImageGen/Generate     12        0   4.2 s        0\n"
+        "\n"
+        "DECISION       TIMES\n"
+        "RETRY_PLANNED     45  the failure is retryable and all limits allow "
+        "it\n");
 }
 
 static void
@@ -150,7 +158,7 @@ stats_may_show_every_counter(void **state)
     fake_begin("stats -v");
     answer_stats();
     assert_int_equal(fake_run(), EXIT_DONE);
-    assert_non_null(strstr(fake_out(), "\n\njobs_accepted  99\n"));
+    assert_non_null(strstr(fake_out(), "\njobs_accepted  99\n"));
 }
 
 static void
@@ -214,6 +222,16 @@ the_tool_explains_itself_without_a_gateway(void **state)
     assert_int_equal(fake_run(), EXIT_DONE);
     assert_non_null(strstr(fake_out(), "Usage: redial events"));
     fake_begin("help nothing");
+    assert_int_equal(fake_run(), EXIT_USAGE);
+    fake_begin("help policy check");
+    assert_int_equal(fake_run(), EXIT_DONE);
+    assert_non_null(strstr(fake_out(), "Usage: redial policy check"));
+    fake_begin("help policy");
+    assert_int_equal(fake_run(), EXIT_DONE);
+    assert_non_null(strstr(fake_out(), "\n  policy simulate  "));
+    fake_begin("help policy nothing");
+    assert_int_equal(fake_run(), EXIT_USAGE);
+    fake_begin("help events now");
     assert_int_equal(fake_run(), EXIT_USAGE);
     fake_begin("completion bash");
     assert_int_equal(fake_run(), EXIT_DONE);
