@@ -156,6 +156,7 @@ engine_recover(struct engine *engine, struct now now, uint64_t next_seq,
     engine->now = now;
     engine->out = out;
     engine->next_seq = next_seq;
+    engine->moves = 0;
     out->record_count = 0;
     out->command_count = 0;
     out->text_bytes = 0;
@@ -178,6 +179,7 @@ engine_recover(struct engine *engine, struct now now, uint64_t next_seq,
     struct record *record = emit_begin(engine, EVENT_GATEWAY_STARTED, NULL);
 
     emit_end(engine, record, &(struct known){0});
+    targets_run(engine);
 }
 
 uint64_t

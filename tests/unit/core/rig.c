@@ -13,6 +13,16 @@ struct rig_row {
 
 struct rig rig;
 
+/* Rows of targets: stale ones of all ages, and as each was last seen. */
+struct rig_target {
+    size_t len; /* 0: none */
+    uint8_t bytes[ENGINE_TARGET_EXPORT_MAX];
+    size_t stale_len;
+    uint8_t stale[ENGINE_TARGET_EXPORT_MAX];
+};
+
+static struct rig_target rig_targets[RIG_TARGETS_MAX];
+
 static struct text
 text(const char *string)
 {
@@ -48,6 +58,7 @@ rig_restart_empty(void)
     rig.engine = make_engine();
     rig.rows = calloc(rig.limits.jobs_max, sizeof(*rig.rows));
     assert_non_null(rig.rows);
+    memset(rig_targets, 0, sizeof(rig_targets));
     rig.log_len = 0;
     rig.steps = 0;
     rig_seen();
@@ -173,9 +184,52 @@ rig_check_replay(void)
                                         rig.rows[slot].len));
         }
     }
+    for (uint32_t i = 0; i < RIG_TARGETS_MAX; i++) {
+        if (rig_targets[i].stale_len > 0) {
+            assert_true(engine_load_target(rebuilt, rig_targets[i].stale,
+                                           rig_targets[i].stale_len));
+        }
+    }
     apply_log(rebuilt, 0);
     assert_int_equal(engine_state_hash(rebuilt), hash);
     free(rebuilt);
+}
+
+static bool
+a_record_names(uint32_t index)
+{
+    for (size_t i = 0; i < rig.out.record_count; i++) {
+        if (rig.out.records[i].target_index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A row that changed must be one that a record of the step named. */
+static void
+keep_target_rows(bool check)
+{
+    struct engine_target_stats stats;
+
+    for (uint32_t i = 0; engine_target_stats(rig.engine, rig.now, i, &stats);
+         i++) {
+        struct rig_target *target = &rig_targets[i];
+        uint8_t buf[ENGINE_TARGET_EXPORT_MAX] = {0};
+
+        assert_true(i < RIG_TARGETS_MAX);
+        size_t len = engine_export_target(rig.engine, i, buf);
+
+        if (len != target->len || memcmp(buf, target->bytes, len) != 0) {
+            assert_true(!check || a_record_names(i));
+            memcpy(target->bytes, buf, sizeof(buf));
+            target->len = len;
+        }
+        if ((i + rig.steps) % 3 == 0 || len == 0) {
+            memcpy(target->stale, buf, sizeof(buf));
+            target->stale_len = len;
+        }
+    }
 }
 
 void
@@ -190,10 +244,12 @@ rig_restart(void)
     free(rig.engine);
     rig.engine = engine;
     memset(rig.rows, 0, rig.limits.jobs_max * sizeof(*rig.rows));
+    memset(rig_targets, 0, sizeof(rig_targets));
     engine_recover(engine, rig.now, stats.next_seq, &rig.out);
     for (size_t i = 0; i < rig.out.record_count; i++) {
         log_record(&rig.out.records[i]);
     }
+    keep_target_rows(false);
     rig_seen();
 }
 
@@ -300,6 +356,7 @@ rig_step(const struct engine_input *input)
         take_command(&rig.out.commands[i]);
     }
     keep_rows();
+    keep_target_rows(true);
 }
 
 void
@@ -518,6 +575,22 @@ rig_record(enum event_type type)
 {
     assert_int_equal(rig.last[type].type, type);
     return &rig.last[type];
+}
+
+struct engine_target_stats
+rig_target(const char *name)
+{
+    struct engine_target_stats stats;
+
+    for (uint32_t i = 0; engine_target_stats(rig.engine, rig.now, i, &stats);
+         i++) {
+        if (stats.name.len == strlen(name) &&
+            memcmp(stats.name.at, name, stats.name.len) == 0) {
+            return stats;
+        }
+    }
+    fail_msg("no target %s", name);
+    return (struct engine_target_stats){0};
 }
 
 struct job_view

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { RIG_TOKENS_MAX = 4096, RIG_POLICIES_MAX = 8 };
+enum { RIG_TOKENS_MAX = 4096, RIG_POLICIES_MAX = 8, RIG_TARGETS_MAX = 64 };
 
 /* One assignment as it was handed out. */
 struct rig_assigned {
@@ -33,6 +33,7 @@ struct rig {
     struct engine_limits limits; /* change, then rig_restart_empty() */
     struct policy_set policy;
     struct method_policy methods[RIG_POLICIES_MAX];
+    struct target_policy targets[RIG_POLICIES_MAX];
     struct now now;
     struct engine *engine;
     struct engine_outbox out; /* of the last step */
@@ -164,6 +165,10 @@ rig_record(enum event_type type);
 
 struct job_view
 rig_view(uint32_t n);
+
+/* The target of this name; fails when there is none. */
+struct engine_target_stats
+rig_target(const char *name);
 
 bool
 rig_is_live(uint32_t n);
