@@ -386,8 +386,7 @@ a_deadline_just_after_the_hold_leaves_the_retry_its_chance(void **state)
 }
 
 static void
-after_a_shared_pushback_only_who_asked_starts_at_the_initial_backoff(
-    void **state)
+a_shared_pushback_resets_the_backoff_of_who_asked(void **state)
 {
     (void)state;
     begin(16);
@@ -430,8 +429,7 @@ main(void)
         rig_test(a_hold_survives_a_restart_and_down_time_counts),
         rig_test(a_deadline_within_the_hold_ends_the_job),
         rig_test(a_deadline_just_after_the_hold_leaves_the_retry_its_chance),
-        rig_test(
-            after_a_shared_pushback_only_who_asked_starts_at_the_initial_backoff),
+        rig_test(a_shared_pushback_resets_the_backoff_of_who_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
