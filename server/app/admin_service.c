@@ -294,6 +294,26 @@ on_reload(Redial__V1__Admin_Service *service,
     config_report_fini(&report);
 }
 
+/* ---- Policy ------------------------------------------------------------ */
+
+static void
+on_budgets(Redial__V1__Admin_Service *service,
+           const Redial__V1__BudgetsRequest *input,
+           Redial__V1__BudgetsResponse_Closure closure, void *call)
+{
+    (void)closure;
+    budgets_start(gateway_of(service), call, input);
+}
+
+static void
+on_explain(Redial__V1__Admin_Service *service,
+           const Redial__V1__ExplainRequest *input,
+           Redial__V1__ExplainResponse_Closure closure, void *call)
+{
+    (void)closure;
+    explain_start(gateway_of(service), call, input);
+}
+
 void
 admin_service_init(struct admin_service *service, struct gateway *gateway)
 {

@@ -72,6 +72,16 @@ void
 cancel_start(struct gateway *gateway, struct rpc_call *call,
              const Redial__V1__CancelRequest *request);
 
+/* Budgets: throttles and budgets as they are now. */
+void
+budgets_start(struct gateway *gateway, struct rpc_call *call,
+              const Redial__V1__BudgetsRequest *request);
+
+/* Explain: what would be decided about a failure, and why. */
+void
+explain_start(struct gateway *gateway, struct rpc_call *call,
+              const Redial__V1__ExplainRequest *request);
+
 /* List. */
 void
 list_start(struct gateway *gateway, struct rpc_call *call,

@@ -25,11 +25,22 @@ rng_init(struct rng *rng, uint64_t seed)
     for (unsigned i = 0; i < 4; i++) {
         rng->state[i] = splitmix64(&seed);
     }
+    rng->edge = RNG_RANDOM;
+}
+
+void
+rng_init_edge(struct rng *rng, enum rng_edge edge)
+{
+    rng_init(rng, 0);
+    rng->edge = edge;
 }
 
 uint64_t
 rng_next(struct rng *rng)
 {
+    if (rng->edge != RNG_RANDOM) {
+        return rng->edge == RNG_LOWEST ? 0 : UINT64_MAX;
+    }
     uint64_t *s = rng->state;
     uint64_t result = rotate_left(s[1] * 5, 7) * 9;
     uint64_t t = s[1] << 17;
@@ -47,6 +58,9 @@ uint64_t
 rng_below(struct rng *rng, uint64_t bound)
 {
     redial_assert(bound > 0);
+    if (rng->edge != RNG_RANDOM) {
+        return rng->edge == RNG_LOWEST ? 0 : bound - 1;
+    }
     /* Numbers below 2^64 mod bound would make small results likelier. */
     uint64_t threshold = (0 - bound) % bound;
     uint64_t value;

@@ -8,12 +8,27 @@
 
 #include <stdint.h>
 
+/* What is drawn instead of something random: see rng_init_edge(). */
+enum rng_edge {
+    RNG_RANDOM = 0,
+    RNG_LOWEST = 1,
+    RNG_HIGHEST = 2,
+};
+
 struct rng {
     uint64_t state[4];
+    enum rng_edge edge;
 };
 
 void
 rng_init(struct rng *rng, uint64_t seed);
+
+/*
+ * Always draws the lowest or the highest: for the bounds of what chance may
+ * make of a decision, found by the code that decides.
+ */
+void
+rng_init_edge(struct rng *rng, enum rng_edge edge);
 
 /* Any 64 bits. */
 uint64_t

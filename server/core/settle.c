@@ -27,6 +27,44 @@ struct ending {
     uint64_t fence;
 };
 
+struct retry_counts
+settle_counts(const struct engine *engine, const struct job *job)
+{
+    struct retry_counts counts = {
+        .charged = job->attempts_charged,
+        .free = job->attempts_free,
+        .free_streak = job->free_streak,
+        .backoff_n = job->backoff_n,
+        .previous_ms = job->previous_delay_ms,
+        .kills = job->kills,
+        .max_attempts = job->max_attempts,
+        .attempts_limit = engine->limits.attempts_limit,
+        .running = attempt_count_running(job),
+        .may_hedge = hedge_allowed(job),
+        .frozen = (enum rule)job->frozen,
+        .idempotency = (enum idempotency)job->idempotency,
+    };
+
+    if (counts.idempotency == IDEMPOTENCY_UNSET) {
+        counts.idempotency = job->method->policy->idempotency;
+    }
+    return counts;
+}
+
+uint64_t
+settle_hold_ms(const struct method_policy *policy,
+               const struct retry_failure *failure)
+{
+    if (!failure->has_pushback || !failure->for_target ||
+        failure->pushback_ms < 0) {
+        return 0;
+    }
+    uint64_t pushback_ms = (uint64_t)failure->pushback_ms;
+    uint64_t max_ms = policy->retry.max_pushback_ms;
+
+    return pushback_ms < max_ms ? pushback_ms : max_ms;
+}
+
 /* What the worker asked for, and what it asked for all retries of the target.
  */
 static void
@@ -39,13 +77,8 @@ ask_for(struct engine *engine, struct record *record, const struct job *job,
     record->pushback_ms = failure->has_pushback ? failure->pushback_ms : 0;
     record->overloaded = failure->overloaded;
     record->for_target = failure->has_pushback && failure->for_target;
-    if (record->for_target && failure->pushback_ms >= 0) {
-        uint64_t pushback_ms = (uint64_t)failure->pushback_ms;
-        uint64_t max_ms = method->policy->retry.max_pushback_ms;
-
-        target_hold(engine, record, method->target,
-                    pushback_ms < max_ms ? pushback_ms : max_ms);
-    }
+    target_hold(engine, record, method->target,
+                settle_hold_ms(method->policy, failure));
 }
 
 static void
@@ -75,20 +108,7 @@ decide(struct engine *engine, const struct job *job,
        const struct ending *ending)
 {
     const struct method_policy *policy = job->method->policy;
-    struct retry_counts counts = {
-        .charged = job->attempts_charged,
-        .free = job->attempts_free,
-        .free_streak = job->free_streak,
-        .backoff_n = job->backoff_n,
-        .previous_ms = job->previous_delay_ms,
-        .kills = job->kills,
-        .max_attempts = job->max_attempts,
-        .attempts_limit = engine->limits.attempts_limit,
-        .running = attempt_count_running(job),
-        .may_hedge = hedge_allowed(job),
-        .frozen = (enum rule)job->frozen,
-        .idempotency = (enum idempotency)job->idempotency,
-    };
+    struct retry_counts counts = settle_counts(engine, job);
     struct retry_time time = {
         .now = engine->now,
         .deadline = job_deadline(job),
@@ -96,9 +116,6 @@ decide(struct engine *engine, const struct job *job,
     struct retry_guard guard = target_guard(engine, job->method->target);
     struct decision decision;
 
-    if (counts.idempotency == IDEMPOTENCY_UNSET) {
-        counts.idempotency = policy->idempotency;
-    }
     if (ending->free &&
         !(ending->failure.uncertain && counts.idempotency == IDEMPOTENCY_NO &&
           !policy->retry_indeterminate)) {
@@ -170,13 +187,12 @@ goes_on(enum rule rule)
            rule == RULE_FREE_RETRY;
 }
 
-/* Others of a hedged job run: whether this failure is the end all the same. */
-static bool
-is_end_of_all(const struct job *job, const struct ending *ending,
-              enum rule rule)
+bool
+settle_is_end_of_all(const struct method_policy *policy,
+                     const struct retry_failure *failure, enum rule rule)
 {
     if (rule == RULE_OVERLOADED_MARK) {
-        return retry_is_fatal(job->method->policy, &ending->failure);
+        return retry_is_fatal(policy, failure);
     }
     return rule == RULE_NON_RETRYABLE_REASON ||
            rule == RULE_NON_RETRYABLE_CODE || rule == RULE_POISON ||
@@ -193,7 +209,9 @@ follow(struct engine *engine, struct job *job, const struct ending *ending)
         return;
     }
     emit_refusal(engine, job, ending, &decision);
-    if (job->running == NULL || is_end_of_all(job, ending, decision.rule)) {
+    if (job->running == NULL ||
+        settle_is_end_of_all(job->method->policy, &ending->failure,
+                             decision.rule)) {
         fail(engine, job, ending, &decision);
     } else {
         job_arm(engine, job);

@@ -3,7 +3,22 @@
 #ifndef REDIAL_SERVER_CORE_SETTLE_H
 #define REDIAL_SERVER_CORE_SETTLE_H
 
+#include "server/core/retry.h"
 #include "server/core/state.h"
+
+/* Where the job stands now, as its decisions see it. */
+struct retry_counts
+settle_counts(const struct engine *engine, const struct job *job);
+
+/* For how long this failure holds all retries of its target; 0: it does not. */
+uint64_t
+settle_hold_ms(const struct method_policy *policy,
+               const struct retry_failure *failure);
+
+/* Whether it is the end even while other attempts of a hedged job run. */
+bool
+settle_is_end_of_all(const struct method_policy *policy,
+                     const struct retry_failure *failure, enum rule rule);
 
 /* The worker reported an outcome (engine->report). */
 void

@@ -131,6 +131,17 @@ target_intern(struct engine *engine, struct text name)
     return target;
 }
 
+const struct target *
+target_find(const struct engine *engine, struct text name)
+{
+    uint8_t key[16];
+
+    hash_name(engine, name, key);
+    uint32_t index = map_get(&engine->targets_by_name, key);
+
+    return index == MAP_NONE ? NULL : slab_at(&engine->targets, index);
+}
+
 struct target *
 target_hold_for(struct engine *engine, struct text service,
                 const struct method_policy *policy)
@@ -177,7 +188,8 @@ target_slice(const struct engine *engine, const struct target *target)
 }
 
 struct retry_guard
-target_guard(const struct engine *engine, const struct target *target)
+target_guard_at(const struct engine *engine, const struct target *target,
+                struct mono now)
 {
     const struct target_policy *policy = target->policy;
     struct retry_guard guard = {
@@ -194,9 +206,52 @@ target_guard(const struct engine *engine, const struct target *target)
     }
     if (policy->has_budget) {
         guard.budget_milli = budget_left(&target->budget, policy,
-                                         target_slice(engine, target));
+                                         target_slice_at(target, now.ms));
     }
     return guard;
+}
+
+struct retry_guard
+target_guard(const struct engine *engine, const struct target *target)
+{
+    return target_guard_at(engine, target, engine->now.mono);
+}
+
+struct retry_guard
+target_guard_unused(const struct engine *engine, struct text name)
+{
+    const struct target_policy *policy = policy_find_target(engine->policy,
+                                                            name);
+    struct target unused = {
+        .policy = policy,
+        .slice_ms = budget_slice_ms(policy),
+        .slice = first_slice(name),
+        .slice_at_ms = engine->now.mono.ms,
+        .hold_until_ms = INT64_MIN,
+    };
+
+    return target_guard(engine, &unused);
+}
+
+/* False: it is no longer than what holds already. */
+static bool
+hold_longer(int64_t *until_ms, int64_t *spread_ms, struct mono now,
+            int64_t length_ms)
+{
+    if (length_ms == 0 || now.ms + length_ms <= *until_ms) {
+        return false;
+    }
+    *until_ms = now.ms + length_ms;
+    *spread_ms = hold_spread_ms(length_ms);
+    return true;
+}
+
+void
+target_guard_hold(struct retry_guard *guard, struct mono now,
+                  uint64_t pushback_ms)
+{
+    (void)hold_longer(&guard->hold_until_ms, &guard->hold_spread_ms, now,
+                      duration_ms(pushback_ms));
 }
 
 enum rule
@@ -298,15 +353,12 @@ target_hold(struct engine *engine, struct record *record, struct target *target,
             uint64_t pushback_ms)
 {
     int64_t length_ms = duration_ms(pushback_ms);
-    int64_t until_ms = engine->now.mono.ms + length_ms;
 
-    if (length_ms == 0 || until_ms <= target->hold_until_ms) {
-        return;
+    if (hold_longer(&target->hold_until_ms, &target->hold_spread_ms,
+                    engine->now.mono, length_ms)) {
+        name_target(engine, record, target);
+        record->hold_until_wall_ms = engine->now.wall.ms + length_ms;
     }
-    name_target(engine, record, target);
-    record->hold_until_wall_ms = engine->now.wall.ms + length_ms;
-    target->hold_until_ms = until_ms;
-    target->hold_spread_ms = hold_spread_ms(length_ms);
 }
 
 void

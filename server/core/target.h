@@ -89,7 +89,11 @@ struct target {
 struct target *
 target_intern(struct engine *engine, struct text name);
 
-/* The same for a method of `service` under `policy`, and held for it. */
+/* The same, but NULL when there is none so far. */
+const struct target *
+target_find(const struct engine *engine, struct text name);
+
+/* target_intern() for a method of `service` under `policy`, and held for it. */
 struct target *
 target_hold_for(struct engine *engine, struct text service,
                 const struct method_policy *policy);
@@ -112,6 +116,20 @@ target_remembers(const struct target *target);
 /* What stands between a failure and a retry now: retry_decide() takes it. */
 struct retry_guard
 target_guard(const struct engine *engine, const struct target *target);
+
+/* The same at another time than that of the step at hand. */
+struct retry_guard
+target_guard_at(const struct engine *engine, const struct target *target,
+                struct mono now);
+
+/* The guard of a target of this name that was never used. */
+struct retry_guard
+target_guard_unused(const struct engine *engine, struct text name);
+
+/* What a worker's pushback for all retries changes in it. */
+void
+target_guard_hold(struct retry_guard *guard, struct mono now,
+                  uint64_t pushback_ms);
 
 /*
  * Whether one more attempt of a running job (a hedge) may start now: RULE_NONE,

@@ -22,6 +22,7 @@
 #include "server/base/bytes.h"
 #include "server/base/hash.h"
 #include "server/core/engine.h"
+#include "server/core/explain.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -241,6 +242,39 @@ void
 codec_put_event(struct bytes *out, uint32_t field,
                 const struct codec_source *source, const struct record *record,
                 struct scratch *scratch);
+
+/* ---- Policy ------------------------------------------------------------ */
+
+/*
+ * The question of an Explain; with *ret_has_job it is about that job, and the
+ * caller sets the slot. Texts point into the request.
+ */
+enum redial_status
+codec_explain_input(const Redial__V1__ExplainRequest *request,
+                    struct explain_input *ret, struct job_id *ret_job,
+                    bool *ret_has_job, struct wire_error *ret_error);
+
+/* An ExplainResponse with all that it points at. */
+enum { CODEC_EXPLAIN_TEXT_BYTES = 256 };
+
+struct codec_explain {
+    Redial__V1__ExplainResponse response;
+    Redial__V1__Decision decision;
+    Redial__V1__ExplainStep steps[EXPLAIN_STEPS];
+    Redial__V1__ExplainStep *list[EXPLAIN_STEPS];
+    char texts[EXPLAIN_STEPS][CODEC_EXPLAIN_TEXT_BYTES];
+    char sentence[CODEC_EXPLAIN_TEXT_BYTES];
+};
+
+/* The answer in words and figures. */
+void
+codec_explain(const struct explain *explain, struct codec_explain *ret);
+
+/* Appends a Budget as field `field`. */
+void
+codec_put_budget(struct bytes *out, uint32_t field,
+                 const struct engine_target_stats *stats,
+                 struct scratch *scratch);
 
 /* Appends any message as field `field`. */
 void

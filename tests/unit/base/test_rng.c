@@ -79,6 +79,23 @@ unit_lies_between_zero_and_one(void **state)
     assert_in_range((uint64_t)sum, 49500, 50500);
 }
 
+static void
+at_an_edge_every_draw_is_the_lowest_or_the_highest(void **state)
+{
+    struct rng lowest;
+    struct rng highest;
+
+    (void)state;
+    rng_init_edge(&lowest, RNG_LOWEST);
+    rng_init_edge(&highest, RNG_HIGHEST);
+    for (uint64_t bound = 1; bound < 1000; bound += 37) {
+        assert_int_equal(rng_below(&lowest, bound), 0);
+        assert_int_equal(rng_below(&highest, bound), bound - 1);
+    }
+    assert_true(rng_unit(&lowest) == 0);
+    assert_true(rng_unit(&highest) > 0.999 && rng_unit(&highest) < 1);
+}
+
 int
 main(void)
 {
@@ -87,6 +104,7 @@ main(void)
         cmocka_unit_test(seeds_set_sequences_apart),
         cmocka_unit_test(below_is_even_and_in_range),
         cmocka_unit_test(unit_lies_between_zero_and_one),
+        cmocka_unit_test(at_an_edge_every_draw_is_the_lowest_or_the_highest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
