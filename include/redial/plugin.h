@@ -69,7 +69,7 @@ struct redial_plugin_metadata {
 struct redial_plugin_attempt {
     uint32_t struct_size;
     uint32_t number;         /* of this attempt, from 1 */
-    uint32_t charged_before; /* earlier attempts that count; > 0: a retry */
+    uint32_t charged_before; /* earlier attempts that count or run */
     uint32_t metadata_count;
     uint64_t fence;        /* a newer attempt of the job has a larger one */
     uint64_t timeout_ms;   /* this attempt's limit, which the host watches;

@@ -151,7 +151,7 @@ struct redial_assignment {
     const char *tenant;
     uint32_t attempt;        /* its number, from 1 */
     uint64_t fence;          /* grows with each attempt of the job */
-    uint32_t charged_before; /* > 0: this is a retry */
+    uint32_t charged_before; /* > 0: this is a retry, or a hedge */
     const void *payload;
     size_t payload_bytes;
     const char *content_type;
