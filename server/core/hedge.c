@@ -94,6 +94,7 @@ bool
 hedge_admit(struct engine *engine, struct job *job)
 {
     if (!hedge_may_wait(job)) {
+        engine->moves++; /* a new policy may find many of them waiting */
         queue_remove(engine, job);
         job_arm(engine, job);
         return false;
