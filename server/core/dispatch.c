@@ -2,6 +2,7 @@
 #include "server/core/dispatch.h"
 
 #include "server/core/attempt.h"
+#include "server/core/choice.h"
 #include "server/core/emit.h"
 #include "server/core/hedge.h"
 #include "server/core/hold.h"
@@ -11,12 +12,6 @@
 #include "server/core/worker.h"
 
 #include <string.h>
-
-enum {
-    SCAN_MAX = 16,           /* workers looked at for one choice */
-    LOAD_FULL = 1024,        /* a worker with nothing free */
-    SAME_WORKER = 1024 * 64, /* the one where the job just failed */
-};
 
 /* ---- The ring ---------------------------------------------------------- */
 
@@ -40,8 +35,7 @@ update_hopeless(struct engine *engine, struct method *method)
 static bool
 has_credit(const struct method *method)
 {
-    return !list_is_empty(&method->with_credit) ||
-           !list_is_empty(&method->service->with_credit);
+    return method->credit.mask != 0 || method->service->credit.mask != 0;
 }
 
 bool
@@ -194,96 +188,6 @@ dispatch_service_changed(struct engine *engine, struct service *service)
     }
 }
 
-/* ---- Choice of a worker ------------------------------------------------ */
-
-static uint64_t
-worker_hash(const struct worker *worker)
-{
-    uint64_t hash;
-
-    memcpy(&hash, worker->key, sizeof(hash));
-    return hash;
-}
-
-/* Less is better. */
-static uint32_t
-burden(const struct worker *worker, const struct job *job)
-{
-    uint32_t load = (uint32_t)((uint64_t)worker->in_hand * LOAD_FULL /
-                               worker->concurrency);
-
-    load += worker->failures;
-    if (job->last_worker != 0 && job->last_worker == worker_hash(worker)) {
-        load += SAME_WORKER;
-    }
-    for (const struct attempt *at = job->running; at != NULL; at = at->next) {
-        if (at->worker == worker) {
-            load += SAME_WORKER;
-        }
-    }
-    return load;
-}
-
-struct choice {
-    struct offer *offer;
-    uint32_t burden;
-    bool idle_only;
-    int64_t heard_since_ms; /* who is silent for longer gets nothing */
-};
-
-/* Looks at the first few with credit; whoever is taken goes to the end. */
-static void
-scan(const struct list *with_credit, const struct job *job,
-     struct choice *choice)
-{
-    uint32_t looked_at = 0;
-
-    list_foreach(at, with_credit) {
-        struct offer *offer = container_of(at, struct offer, with_credit);
-        uint32_t found = burden(offer->worker, job);
-
-        if (offer->worker->heard_ms <= choice->heard_since_ms) {
-            continue; /* the tick will take it out of the list */
-        }
-        if (looked_at++ == SCAN_MAX) {
-            break;
-        }
-        if (choice->idle_only && offer->worker->in_hand > 0) {
-            continue;
-        }
-        if (choice->offer == NULL || found < choice->burden) {
-            choice->offer = offer;
-            choice->burden = found;
-        }
-    }
-}
-
-static struct offer *
-choose(const struct engine *engine, const struct job *job, bool idle_only)
-{
-    const struct method *method = job->method;
-    struct choice choice = {
-        .idle_only = idle_only,
-        .heard_since_ms = engine->now.mono.ms -
-                          duration_ms(engine->limits.silence_ms),
-    };
-
-    scan(&method->with_credit, job, &choice);
-    scan(&method->service->with_credit, job, &choice);
-    return choice.offer;
-}
-
-/* So that the next choice looks at others first. */
-static void
-send_to_back(struct offer *offer)
-{
-    struct list *list = offer->method != NULL ? &offer->method->with_credit
-                                              : &offer->service->with_credit;
-
-    list_remove(&offer->with_credit);
-    list_append(list, &offer->with_credit);
-}
-
 /* ---- Starting ---------------------------------------------------------- */
 
 /* What the worker gets at most: never beyond the job's deadline. */
@@ -420,10 +324,11 @@ start_suspect(struct engine *engine, struct method *method)
     struct offer *offer = reserved_offer(engine, method);
 
     if (offer == NULL) {
-        offer = choose(engine, job, true);
+        offer = choice_make(engine, job, true);
     }
     if (offer == NULL) {
-        offer = method->reserved != NULL ? NULL : choose(engine, job, false);
+        offer = method->reserved != NULL ? NULL
+                                         : choice_make(engine, job, false);
         if (offer != NULL) {
             reserve(engine, method, offer->worker);
         }
@@ -464,7 +369,7 @@ serve(struct engine *engine, struct method *method)
         return;
     }
     struct job *job = has_credit(method) ? next_job(engine, method) : NULL;
-    struct offer *offer = job == NULL ? NULL : choose(engine, job, false);
+    struct offer *offer = job == NULL ? NULL : choice_make(engine, job, false);
 
     if (offer == NULL) {
         if (list_is_linked(&method->ring) && engine_has_budget(engine)) {
@@ -476,7 +381,8 @@ serve(struct engine *engine, struct method *method)
         (job->state == JOB_RUNNING && !hedge_admit(engine, job))) {
         return;
     }
-    send_to_back(offer);
+    credit_remove(offer); /* so that the next choice looks at others first */
+    credit_put(offer);
     start(engine, job, offer, false);
 }
 

@@ -91,7 +91,7 @@ service_intern(struct engine *engine, struct text name)
     *service = (struct service){0};
     list_init(&service->methods);
     list_init(&service->serving);
-    list_init(&service->with_credit);
+    credit_init(&service->credit);
     list_init(&service->starved);
     copy_name(service->name, &service->name_len, name);
     index = slab_index(&engine->services, service);
@@ -154,7 +154,7 @@ method_take(struct engine *engine)
             list_init(&method->levels[i].retry_lanes);
         }
         list_init(&method->serving);
-        list_init(&method->with_credit);
+        credit_init(&method->credit);
         list_init(&method->ages);
         list_init(&method->suspects);
         list_init(&method->invited);

@@ -232,7 +232,7 @@ settle(struct engine *engine, struct attempt *attempt, struct ending *ending)
     }
     memcpy(&job->last_worker, attempt->worker->key, sizeof(job->last_worker));
     if (!ending->free) {
-        worker_note_outcome(attempt->worker, false);
+        worker_note_outcome(engine, attempt->worker, false);
     }
     if (ending->keep_ghost) {
         attempt_make_ghost(engine, attempt);
@@ -257,7 +257,7 @@ settle_success(struct engine *engine, struct attempt *attempt)
     record->worker = emit_text(engine, worker_text(attempt->worker));
     record->charged = true;
     emit_end_job(engine, record, job);
-    worker_note_outcome(attempt->worker, true);
+    worker_note_outcome(engine, attempt->worker, true);
     attempt_free(engine, attempt);
     struct job_end end = {
         .event = EVENT_JOB_SUCCEEDED,

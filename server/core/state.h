@@ -19,6 +19,7 @@
 #include "server/base/heap.h"
 #include "server/base/list.h"
 #include "server/base/map.h"
+#include "server/core/choice.h"
 #include "server/core/engine.h"
 #include "server/core/flow.h"
 #include "server/core/limit.h"
@@ -164,6 +165,7 @@ struct offer {
     uint32_t in_hand;
     uint32_t concurrency; /* 0: no limit of its own */
     struct list of_worker;
+    uint32_t load_class;     /* where it stands while it has credit */
     struct list with_credit; /* of its method or service */
     struct list serving;     /* of its method or service */
 };
@@ -186,8 +188,9 @@ struct worker {
     uint32_t free_total;
     uint32_t in_hand; /* attempts, ghosts included */
     uint32_t uncounted;
-    uint32_t failures; /* recent ones weigh in the choice */
-    int64_t heard_ms;  /* mono */
+    uint32_t failures;   /* recent ones weigh in the choice */
+    uint32_t load_class; /* by which its offers stand in lists of credit */
+    int64_t heard_ms;    /* mono */
     int64_t awaited_until_ms;
     struct method *reserved_for; /* drains so that a suspect runs alone */
     struct list attempts;
@@ -241,7 +244,7 @@ struct service {
     struct list unused;
     struct list methods; /* all that are known */
     struct list serving;
-    struct list with_credit;
+    struct credit credit;
     struct list starved; /* methods that found no credit */
     uint32_t name_len;
     char name[NAME_BYTES_MAX];
@@ -271,7 +274,7 @@ struct method {
     struct list of_service;
     struct list unused;
     struct list serving;
-    struct list with_credit;
+    struct credit credit;
     struct list ages;       /* all waiting jobs, oldest first */
     struct list suspects;   /* waiting to run alone */
     struct list invited;    /* lanes for which their tenants keep a place */

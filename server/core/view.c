@@ -314,8 +314,8 @@ method_waits_for(const struct engine *engine, const struct method *method,
     if (lacks != ENGINE_WAITS_FOR_NOTHING) {
         return lacks;
     }
-    if (method->starved || (list_is_empty(&method->with_credit) &&
-                            list_is_empty(&method->service->with_credit))) {
+    if (method->starved ||
+        (method->credit.mask == 0 && method->service->credit.mask == 0)) {
         return ENGINE_WAITS_FOR_WORKER;
     }
     return list_is_linked(&method->ring) ? ENGINE_WAITS_FOR_TURN

@@ -128,7 +128,7 @@ static void
 offer_off(struct engine *engine, struct offer *offer)
 {
     if (list_is_linked(&offer->with_credit)) {
-        list_remove(&offer->with_credit);
+        credit_remove(offer);
         engine->offers_with_credit--;
     }
 }
@@ -293,12 +293,31 @@ offer_refresh(struct engine *engine, struct offer *offer)
         return;
     }
     engine->offers_with_credit++;
+    credit_put(offer);
     if (offer->method != NULL) {
-        list_append(&offer->method->with_credit, &offer->with_credit);
         dispatch_wake(engine, offer->method);
     } else {
-        list_append(&offer->service->with_credit, &offer->with_credit);
         dispatch_wake_service(engine, offer->service);
+    }
+}
+
+/* Its load may have come to another class. */
+static void
+refresh_class(struct worker *worker)
+{
+    uint32_t class = choice_class(worker);
+
+    if (class == worker->load_class) {
+        return;
+    }
+    worker->load_class = class;
+    list_foreach(at, &worker->offers) {
+        struct offer *offer = container_of(at, struct offer, of_worker);
+
+        if (list_is_linked(&offer->with_credit)) {
+            credit_remove(offer);
+            credit_put(offer);
+        }
     }
 }
 
@@ -309,6 +328,9 @@ worker_refresh(struct engine *engine, struct worker *worker)
                worker_credit(worker) > 0;
     bool on = may && worker->reserved_for == NULL && !worker->solo;
 
+    if (worker->state == WORKER_CONNECTED) {
+        refresh_class(worker);
+    }
     if (may && worker->reserved_for != NULL && worker->in_hand == 0) {
         dispatch_wake(engine, worker->reserved_for);
     }
@@ -335,6 +357,9 @@ wake_offers(struct engine *engine, const struct worker *worker)
     list_foreach(at, &worker->offers) {
         struct offer *offer = container_of(at, struct offer, of_worker);
 
+        if (list_is_linked(&offer->with_credit)) {
+            credit_prefer(offer); /* others there may be silent too */
+        }
         if (offer->method != NULL) {
             dispatch_wake(engine, offer->method);
         } else {
@@ -374,7 +399,7 @@ worker_unreserve(struct engine *engine, struct worker *worker)
 }
 
 void
-worker_note_outcome(struct worker *worker, bool success)
+worker_note_outcome(struct engine *engine, struct worker *worker, bool success)
 {
     if (success) {
         worker->failures -= worker->failures / 4;
@@ -384,4 +409,5 @@ worker_note_outcome(struct worker *worker, bool success)
     } else {
         worker->failures += (FAILURE_WEIGHT * 4 - worker->failures) / 4;
     }
+    worker_refresh(engine, worker);
 }

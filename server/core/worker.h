@@ -81,6 +81,6 @@ worker_unreserve(struct engine *engine, struct worker *worker);
 
 /* Recent failures weigh in the choice of a worker. */
 void
-worker_note_outcome(struct worker *worker, bool success);
+worker_note_outcome(struct engine *engine, struct worker *worker, bool success);
 
 #endif

@@ -55,6 +55,9 @@ check_worker(const struct engine *engine, const struct worker *worker)
 
         assert_int_equal(list_is_linked(&offer->with_credit),
                          on && offer_credit(offer) > 0);
+        if (list_is_linked(&offer->with_credit)) {
+            assert_int_equal(offer->load_class, choice_class(worker));
+        }
     }
     if (worker->state != WORKER_GONE) {
         assert_true(heap_has(&worker->timer) || worker->silent ||
@@ -69,11 +72,15 @@ check_starved(const struct engine *engine, const struct method *method)
     if (!method->starved || method->level_mask == 0) {
         return;
     }
-    const struct list *lists[] = {&method->with_credit,
-                                  &method->service->with_credit};
+    const struct credit *credits[] = {&method->credit,
+                                      &method->service->credit};
 
-    for (uint32_t i = 0; i < 2; i++) {
-        list_foreach(at, lists[i]) {
+    for (uint32_t i = 0; i < 2 * LOAD_CLASSES; i++) {
+        const struct credit *credit = credits[i % 2];
+
+        assert_int_equal((credit->mask >> i / 2) & 1u,
+                         !list_is_empty(&credit->classes[i / 2]));
+        list_foreach(at, &credit->classes[i / 2]) {
             struct offer *offer = container_of(at, struct offer, with_credit);
 
             assert_true(worker_is_silent(engine, offer->worker));
