@@ -130,6 +130,10 @@ take(struct engine *engine, const struct engine_input *input)
     case ENGINE_POLICY:
         take_policy(engine, input->policy);
         break;
+    case ENGINE_BREAKER:
+        outcome_refuse(engine, REDIAL_UNIMPLEMENTED, "NO_BREAKER",
+                       "this gateway has no breakers");
+        break;
     case ENGINE_GATEWAY:
         take_gateway(engine, input->gateway.type, input->gateway.text);
         break;

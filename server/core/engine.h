@@ -134,6 +134,20 @@ enum engine_gone {
     ENGINE_GONE_GOODBYE = 2, /* left on its own; in hand: never started */
 };
 
+enum engine_breaker_act {
+    ENGINE_BREAKER_OPEN,  /* `holder` holds it open, until it is over */
+    ENGINE_BREAKER_CLOSE, /* `holder` lets go; others may still hold it */
+    ENGINE_BREAKER_RESET, /* as if it had never been open; holders stay */
+};
+
+struct engine_breaker {
+    struct text target;
+    enum engine_breaker_act act;
+    struct text holder; /* OPEN, CLOSE: 1 to 128 bytes */
+    struct text reason; /* OPEN: for people */
+    uint64_t expiry_ms; /* OPEN: from now; 0: until it is closed */
+};
+
 enum engine_input_type {
     ENGINE_SUBMIT,
     ENGINE_CANCEL,
@@ -144,6 +158,7 @@ enum engine_input_type {
     ENGINE_WORKER_GONE,
     ENGINE_UNSENT,  /* an assignment was not handed to the stream */
     ENGINE_POLICY,  /* a new set; the old one may be freed after */
+    ENGINE_BREAKER, /* an operator acts on a target's breaker */
     ENGINE_GATEWAY, /* note a gateway.* event */
     ENGINE_DRAIN,   /* accept nothing, start nothing */
     ENGINE_TICK,    /* what is due */
@@ -169,6 +184,7 @@ struct engine_input {
         } gone;
         struct engine_token unsent;
         const struct policy_set *policy;
+        struct engine_breaker breaker;
         struct {
             enum event_type type;
             struct text text;
@@ -478,6 +494,58 @@ struct engine_limit_stats {
     uint32_t queue;
     uint64_t refused; /* submits, since start, by the queue limit */
 };
+
+/* ---- Breakers ---------------------------------------------------------- */
+
+enum { ENGINE_HOLDERS_MAX = 8 }; /* of one target */
+
+struct engine_holder {
+    struct text name;
+    struct text reason;
+    int64_t since_wall_ms;
+    int64_t until_wall_ms; /* 0: no expiry */
+};
+
+/* What would be needed to say why, and what would change it, and when. */
+struct engine_breaker_stats {
+    struct text target; /* empty: an instance's */
+    struct text worker; /* of an instance's breaker: "name/instance" */
+    bool has_breaker;   /* false: no policy gives it one */
+    enum breaker_state state;
+    enum breaker_cause cause; /* of its last move */
+    bool forced;
+    uint64_t epoch;
+    uint32_t step;
+    int64_t since_wall_ms;
+    int64_t until_ms; /* from now; -1: time alone changes nothing */
+    uint32_t calls;   /* in the window */
+    uint32_t failed;
+    uint32_t slow;
+    uint32_t in_a_row;
+    uint32_t in_flight;
+    uint32_t in_flight_max; /* RAMP: now; else 0 */
+    uint32_t probes_out;
+    uint32_t probes_good;
+    bool waits_for_probe; /* HALF_OPEN, and no job is fit to be one */
+    uint64_t waiting;     /* jobs behind it */
+    uint64_t late;        /* results of earlier epochs since start */
+    uint64_t rejected;    /* since start */
+    uint32_t holder_count;
+    struct engine_holder holders[ENGINE_HOLDERS_MAX];
+    const struct breaker_policy *policy; /* in force; NULL without */
+};
+
+/*
+ * The breaker of the target at `index`, or of the connected worker at `index`.
+ * False past the last one. Texts are valid until the next step.
+ */
+bool
+engine_breaker_stats(const struct engine *engine, struct now now,
+                     uint32_t index, struct engine_breaker_stats *ret_stats);
+
+bool
+engine_instance_stats(const struct engine *engine, struct now now,
+                      uint32_t index, struct engine_breaker_stats *ret_stats);
 
 struct engine_method_stats {
     struct text service;

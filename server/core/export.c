@@ -357,7 +357,7 @@ get_attempts(const uint8_t *at, const uint8_t *end, uint32_t format,
 static bool
 decision_is_valid(const struct kept_decision *decision)
 {
-    return decision->rule <= RULE_HEDGE_LOST &&
+    return decision->rule <= RULE_BREAKER_REJECTED &&
            decision->delay_source <= DELAY_TARGET_PUSHBACK &&
            decision->clamp <= CLAMP_ATTEMPTS_LIMIT;
 }
@@ -370,8 +370,8 @@ job_is_valid(const struct job *job)
            job->priority < PRIORITY_COUNT &&
            job->idempotency <= IDEMPOTENCY_NO &&
            job->failure_code < REDIAL_STATUS_COUNT &&
-           job->frozen <= RULE_HEDGE_LOST && job->seq > 0 && job->job_seq > 0 &&
-           decision_is_valid(&job->decision) &&
+           job->frozen <= RULE_BREAKER_REJECTED && job->seq > 0 &&
+           job->job_seq > 0 && decision_is_valid(&job->decision) &&
            wall_is_valid(job->accepted_wall_ms) &&
            wall_is_valid(job->state_wall_ms) &&
            wall_is_valid(job->until_wall_ms);

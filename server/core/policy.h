@@ -7,6 +7,7 @@
 #ifndef REDIAL_SERVER_CORE_POLICY_H
 #define REDIAL_SERVER_CORE_POLICY_H
 
+#include "server/core/breaker.h"
 #include "server/core/record.h"
 
 #include <stdbool.h>
@@ -62,6 +63,7 @@ struct method_policy {
     bool wait_for_ready;          /* false: NO_WORKER fails at once */
     enum idempotency idempotency; /* where the job does not say */
     bool retry_indeterminate;     /* retry a not idempotent job after loss */
+    bool reject_when_open;        /* behind an open breaker: fail, not wait */
 };
 
 /* What guards a target: retries of all its methods, over all agents. */
@@ -74,6 +76,10 @@ struct target_policy {
     uint32_t budget_ratio_milli; /* retries per first attempt x 1,000 */
     uint32_t budget_floor;       /* retries a second in any case */
     uint32_t budget_window_ms;   /* what counts as recent, 1,000..60,000 */
+    bool has_breaker;
+    struct breaker_policy breaker;
+    uint32_t failure_codes; /* bit n: code n counts against the target */
+    uint32_t parked_max;    /* jobs that may wait behind it; 0: any number */
 };
 
 struct tenant_policy {
@@ -82,8 +88,17 @@ struct tenant_policy {
     struct limit_policy limits;
 };
 
+/* The breaker of each instance of a worker: others are chosen instead. */
+struct instance_policy {
+    bool has_breaker;
+    struct breaker_policy breaker;
+    uint32_t failure_codes;    /* as for a target */
+    uint32_t ejected_permille; /* of the workers of a method, at most: 500 */
+};
+
 struct policy_set {
     uint32_t version;
+    struct instance_policy instances;
     bool retries_off;                    /* the operator's kill switch */
     const struct method_policy *methods; /* sorted by policy_order() */
     size_t method_count;

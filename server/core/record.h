@@ -94,6 +94,27 @@ struct decision {
     uint32_t policy_version;
 };
 
+/*
+ * What a BREAKER_* record says beside its target (or its worker, where the
+ * breaker is an instance's): the move with all that it was decided on. The
+ * culprit is in code, reason, worker, attempt and text.
+ */
+struct breaker_note {
+    uint64_t epoch; /* after it; 0: this is no record of a breaker */
+    uint32_t state; /* enum breaker_state, after it */
+    uint32_t cause; /* enum breaker_cause */
+    uint32_t step;
+    uint32_t forced; /* 1: operators hold it open */
+    uint32_t load;
+    uint64_t open_ms;
+    uint32_t jitter_permille;
+    uint32_t calls; /* in the window */
+    uint32_t failed;
+    uint32_t slow;
+    uint32_t in_a_row;
+    uint64_t waiting; /* jobs behind it */
+};
+
 /* Fields that a type does not use are zero and take no room in the log. */
 struct record {
     enum event_type type;
@@ -156,7 +177,9 @@ struct record {
     uint64_t budget_slice;      /* 0: the budget does not change */
     int64_t budget_delta_milli; /* > 0: a deposit; < 0: a retry */
     int64_t hold_until_wall_ms; /* of its retries; 0: as before */
-    uint32_t target_index;      /* not stored; ENGINE_NO_SLOT: none changed */
+    struct breaker_note breaker;
+    struct text holder;    /* BREAKER_FORCED, _RELEASED: who */
+    uint32_t target_index; /* not stored; ENGINE_NO_SLOT: none changed */
 
     enum attachment attachment; /* which one the caller shall add */
     struct text attached;       /* record_decode(): where it is */

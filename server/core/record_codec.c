@@ -15,6 +15,7 @@
  */
 #include "server/base/check.h"
 #include "server/base/varint.h"
+#include "server/core/breaker.h"
 #include "server/core/record.h"
 
 #include <string.h>
@@ -37,6 +38,30 @@ mask_of(uint8_t format)
     return format == RECORD_FORMAT_OLDEST ? mask_oldest : mask_known;
 }
 
+/* The members of a breaker's note in the order of their stored form. */
+#define BREAKER_NOTE(X) \
+    X(epoch)            \
+    X(state)            \
+    X(cause)            \
+    X(step)             \
+    X(forced)           \
+    X(load)             \
+    X(open_ms)          \
+    X(jitter_permille)  \
+    X(calls)            \
+    X(failed)           \
+    X(slow)             \
+    X(in_a_row)         \
+    X(waiting)
+
+enum {
+    BREAKER_MEMBERS = 0
+#define BREAKER_MEMBER(member) +1
+    BREAKER_NOTE(BREAKER_MEMBER)
+#undef BREAKER_MEMBER
+        ,
+};
+
 enum {
     /* Format, type, seq, wall_ms, mask. */
     HEAD_BYTES_MAX = 1 + 4 * VARINT_BYTES_MAX,
@@ -45,7 +70,7 @@ enum {
 #define RECORD_FIELD(bit, kind, member) +16
 #include "server/core/record_fields.def"
 #undef RECORD_FIELD
-    ,
+                       + BREAKER_MEMBERS * VARINT_BYTES_MAX,
 };
 
 _Static_assert(VARINT_BYTES_MAX <= 16, "a field's bound covers a number");
@@ -320,6 +345,68 @@ get_B16(const uint8_t *at, const uint8_t *end, const struct record *record,
     return at + 16;
 }
 
+/* ---- Breakers ---------------------------------------------------------- */
+
+static inline bool
+has_BREAKER(const struct record *record, const struct breaker_note *value)
+{
+    (void)record;
+    return value->epoch != 0;
+}
+
+static inline uint8_t *
+put_BREAKER(uint8_t *at, const struct record *record,
+            const struct breaker_note *value)
+{
+    (void)record;
+#define BREAKER_MEMBER(member) at = varint_write(at, value->member);
+    BREAKER_NOTE(BREAKER_MEMBER)
+#undef BREAKER_MEMBER
+    return at;
+}
+
+/* False: a number that its member cannot hold. */
+static inline bool
+breaker_note_is_valid(const uint64_t numbers[BREAKER_MEMBERS])
+{
+    enum { EPOCH = 0, STATE, CAUSE, OPEN_MS = 6, WAITING = 12 };
+    _Static_assert(BREAKER_MEMBERS == WAITING + 1, "as in BREAKER_NOTE");
+
+    for (int i = 0; i < BREAKER_MEMBERS; i++) {
+        if (i != EPOCH && i != OPEN_MS && i != WAITING &&
+            numbers[i] > UINT32_MAX) {
+            return false;
+        }
+    }
+    return numbers[EPOCH] != 0 && numbers[STATE] <= BREAKER_RAMP &&
+           numbers[CAUSE] <= BREAKER_CAUSE_RESTART;
+}
+
+static inline const uint8_t *
+get_BREAKER(const uint8_t *at, const uint8_t *end, const struct record *record,
+            struct breaker_note *ret_value)
+{
+    uint64_t numbers[BREAKER_MEMBERS];
+    int i = 0;
+
+    (void)record;
+    while (i < BREAKER_MEMBERS) {
+        at = varint_read(at, end, &numbers[i++]);
+        if (at == NULL) {
+            return NULL;
+        }
+    }
+    if (!breaker_note_is_valid(numbers)) {
+        return NULL;
+    }
+    i = 0;
+#define BREAKER_MEMBER(member) \
+    ret_value->member = (__typeof__(ret_value->member))numbers[i++];
+    BREAKER_NOTE(BREAKER_MEMBER)
+#undef BREAKER_MEMBER
+    return at;
+}
+
 /* ---- Enums ------------------------------------------------------------- */
 
 #define ENUM_KIND(KIND, type, is_known)                                     \
@@ -362,7 +449,8 @@ record_encoded_max(const struct record *record, size_t attached_bytes)
     size_t texts = (size_t)record->correlation.len + record->tenant.len +
                    record->service.len + record->method.len + record->key.len +
                    record->worker.len + record->reason.len + record->text.len +
-                   record->traceparent.len;
+                   record->traceparent.len + record->target.len +
+                   record->holder.len;
 
     return HEAD_BYTES_MAX + FIELDS_BYTES_MAX + texts + attached_bytes;
 }

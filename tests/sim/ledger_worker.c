@@ -220,6 +220,7 @@ ledger_hear(struct sim *sim, const struct engine_input *input,
     case ENGINE_SUBMIT:
     case ENGINE_CANCEL:
     case ENGINE_POLICY:
+    case ENGINE_BREAKER:
     case ENGINE_GATEWAY:
     case ENGINE_DRAIN:
     case ENGINE_TICK:

@@ -256,10 +256,10 @@ fields_out_of_range_are_refused(void **state)
     REFUSES(job.failure_code = 17);
     REFUSES(job.seq = 0);
     REFUSES(job.job_seq = 0);
-    REFUSES(job.decision.rule = RULE_HEDGE_LOST + 1);
+    REFUSES(job.decision.rule = RULE_BREAKER_REJECTED + 1);
     REFUSES(job.decision.delay_source = DELAY_TARGET_PUSHBACK + 1);
     REFUSES(job.decision.clamp = CLAMP_ATTEMPTS_LIMIT + 1);
-    REFUSES(job.frozen = RULE_HEDGE_LOST + 1);
+    REFUSES(job.frozen = RULE_BREAKER_REJECTED + 1);
     REFUSES(format = 0);
     REFUSES(format = 3);
     REFUSES(job.accepted_wall_ms = INT64_MAX);

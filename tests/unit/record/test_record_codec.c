@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/base/rng.h"
+#include "server/core/breaker.h"
 #include "server/core/record.h"
 
 #include <setjmp.h>
@@ -31,21 +32,22 @@ assert_same_text(struct text a, struct text b)
 }
 
 /* Field by field, from the table; each kind compares in its own way. */
-#define SAME_NUMBER(a, b) assert_true((a) == (b))
-#define SAME_U32          SAME_NUMBER
-#define SAME_U64          SAME_NUMBER
-#define SAME_I64          SAME_NUMBER
-#define SAME_FLAG         SAME_NUMBER
-#define SAME_BACK         SAME_NUMBER
-#define SAME_AHEAD        SAME_NUMBER
-#define SAME_RULE         SAME_NUMBER
-#define SAME_CODE         SAME_NUMBER
-#define SAME_DELAY_SOURCE SAME_NUMBER
-#define SAME_CLAMP        SAME_NUMBER
-#define SAME_IDEMPOTENCY  SAME_NUMBER
-#define SAME_ATTACHMENT   SAME_NUMBER
-#define SAME_TEXT(a, b)   assert_same_text(a, b)
-#define SAME_B16(a, b)    assert_memory_equal(a, b, 16)
+#define SAME_NUMBER(a, b)  assert_true((a) == (b))
+#define SAME_U32           SAME_NUMBER
+#define SAME_U64           SAME_NUMBER
+#define SAME_I64           SAME_NUMBER
+#define SAME_FLAG          SAME_NUMBER
+#define SAME_BACK          SAME_NUMBER
+#define SAME_AHEAD         SAME_NUMBER
+#define SAME_RULE          SAME_NUMBER
+#define SAME_CODE          SAME_NUMBER
+#define SAME_DELAY_SOURCE  SAME_NUMBER
+#define SAME_CLAMP         SAME_NUMBER
+#define SAME_IDEMPOTENCY   SAME_NUMBER
+#define SAME_ATTACHMENT    SAME_NUMBER
+#define SAME_TEXT(a, b)    assert_same_text(a, b)
+#define SAME_B16(a, b)     assert_memory_equal(a, b, 16)
+#define SAME_BREAKER(a, b) assert_memory_equal(&(a), &(b), sizeof(a))
 
 static void
 assert_same_record(const struct record *a, const struct record *b)
@@ -146,16 +148,54 @@ planned(void)
             },
         .lease_ms = 10000,
         .timeout_ms = 600000,
+        .hedge = true,
+        .has_pushback = true,
+        .pushback_ms = -1,
+        .for_target = true,
+        .overloaded = true,
+        .target = text_of("upstream"),
+        .budget_slice = UINT64_C(1) << 62,
+        .budget_delta_milli = -1000,
+        .hold_until_wall_ms = INT64_C(1790000009223),
     };
+}
+
+static struct record
+opened(void)
+{
+    struct record record = {
+        .type = EVENT_BREAKER_OPENED,
+        .seq = 7,
+        .wall_ms = INT64_C(1790000000123),
+        .target = text_of("upstream"),
+        .holder = text_of("ann"),
+    };
+
+    /* No byte between the members, so that memory can be compared. */
+    memset(&record.breaker, 0, sizeof(record.breaker));
+    record.breaker.epoch = UINT64_MAX;
+    record.breaker.state = BREAKER_OPEN;
+    record.breaker.cause = BREAKER_CAUSE_FAILURE_RATE;
+    record.breaker.step = 3;
+    record.breaker.forced = 1;
+    record.breaker.load = UINT32_MAX;
+    record.breaker.open_ms = UINT64_MAX;
+    record.breaker.jitter_permille = 99;
+    record.breaker.calls = UINT32_MAX;
+    record.breaker.failed = 20;
+    record.breaker.slow = 4;
+    record.breaker.in_a_row = 5;
+    record.breaker.waiting = UINT64_MAX;
+    return record;
 }
 
 static void
 a_record_with_every_field_comes_back(void **state)
 {
-    struct record records[] = {accepted(), planned()};
+    struct record records[] = {accepted(), planned(), opened()};
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         uint8_t buf[BYTES_MAX];
         struct record decoded;
         size_t len = record_encode(&records[i], nothing, buf);
@@ -238,10 +278,10 @@ numbers_at_their_limits_come_back(void **state)
 static void
 every_cut_is_refused(void **state)
 {
-    struct record records[] = {accepted(), planned()};
+    struct record records[] = {accepted(), planned(), opened()};
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         uint8_t buf[BYTES_MAX];
         size_t len = record_encode(&records[i], nothing, buf);
 
@@ -290,10 +330,10 @@ check_hostile(const uint8_t *buf, size_t len)
 static void
 each_flipped_bit_is_refused_or_read_as_what_it_says(void **state)
 {
-    struct record records[] = {accepted(), planned()};
+    struct record records[] = {accepted(), planned(), opened()};
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         uint8_t buf[BYTES_MAX];
         size_t len = record_encode(&records[i], nothing, buf);
 
