@@ -82,28 +82,42 @@ add_event_wish(struct text *text, const Redial__V1__Event *event)
     }
 }
 
+/* Which of the two it is about, and what is left of that. */
+static void
+add_event_left(struct text *text, const Redial__V1__Event *event)
+{
+    const Redial__V1__Decision *left = event->decision;
+    const char *reason = event->reason != NULL ? event->reason : "";
+    bool is_throttle = strcmp(reason, "THROTTLE") == 0;
+    bool is_budget = strcmp(reason, "BUDGET") == 0;
+
+    if (!is_throttle && !is_budget) {
+        add_word(text, "  ", event->reason);
+        return;
+    }
+    text_add(text, is_throttle ? ": throttle" : ": budget");
+    if (is_throttle && left != NULL && left->has_tokens_milli) {
+        text_add(text, " ");
+        why_add_tokens(text, left->tokens_milli, left->tokens_max_milli);
+    } else if (is_budget && left != NULL && left->has_budget_milli) {
+        text_add(text, " ");
+        units_add_milli(text, left->budget_milli);
+        text_add(text, " retries left");
+    }
+}
+
 /* A target's throttle or budget, and what that means for retries. */
 static bool
 add_event_budget(struct text *text, const Redial__V1__Event *event)
 {
     const char *type = event->type != NULL ? event->type : "";
     bool is_over = strcmp(type, "budget.exhausted") == 0;
-    const Redial__V1__Decision *left = event->decision;
 
     if (!is_over && strcmp(type, "budget.recovered") != 0) {
         return false;
     }
     text_add(text, is_over ? "  no retries for now" : "  retries go on");
-    if (left != NULL && left->has_tokens_milli) {
-        text_add(text, ": ");
-        why_add_tokens(text, left->tokens_milli, left->tokens_max_milli);
-    }
-    if (left != NULL && left->has_budget_milli) {
-        text_add(text, left->has_tokens_milli ? "; budget " : ": budget ");
-        units_add_milli(text, left->budget_milli);
-        text_add(text, " retries left");
-    }
-    add_word(text, "  ", event->reason);
+    add_event_left(text, event);
     add_word(text, "  ", event->text);
     return true;
 }

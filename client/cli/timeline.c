@@ -152,7 +152,10 @@ is_beside(const Redial__V1__Attempt *attempt, const Redial__V1__Attempt *before)
             before->ended_wall_ms > attempt->started_wall_ms);
 }
 
-/* "hedge beside attempt 1, 2": the earlier ones; nothing if it ran alone. */
+/*
+ * "hedge beside attempt 1, 2": the earlier ones that are still known; nothing
+ * if it ran alone.
+ */
 static void
 add_beside(struct text *text, const Redial__V1__Job *job, size_t index)
 {
@@ -163,6 +166,9 @@ add_beside(struct text *text, const Redial__V1__Job *job, size_t index)
             text_addf(text, "%s%u", before, (unsigned)job->attempts[i]->number);
             before = ", ";
         }
+    }
+    if (job->attempts[index]->hedge && before[0] == 'h') {
+        text_add(text, "hedge");
     }
 }
 
@@ -193,6 +199,11 @@ add_ended(struct text *cell, const Redial__V1__Job *job, size_t index,
 {
     const Redial__V1__Attempt *attempt = job->attempts[index];
 
+    if (is_loser(attempt)) {
+        text_add(cell, "CANCELLED");
+        add_notes(cell, job, index);
+        return;
+    }
     text_add_foreign(cell, state, 0);
     if (attempt->outcome != NULL &&
         attempt->outcome->code != REDIAL__V1__CODE__OK) {
@@ -252,7 +263,8 @@ add_why(struct text *text, const Redial__V1__Job *job, size_t index)
     const Redial__V1__Attempt *attempt = job->attempts[index];
     struct text beside = {.at = NULL};
     struct why why = {.decision = attempt->decision,
-                      .failure = attempt->outcome};
+                      .failure = attempt->outcome,
+                      .overloaded = attempt->overloaded};
 
     if (attempt->decision == NULL) {
         return;

@@ -113,6 +113,21 @@ put_wishes(const struct record *record, Redial__V1__Event *event)
     event->payload_bytes = record->payload_bytes;
 }
 
+/* What a target has left; nothing was decided about a job. -1: it has none. */
+static void
+put_left(const struct decision *left, Redial__V1__Decision *to)
+{
+    redial__v1__decision__init(to);
+    to->has_tokens_milli = left->tokens_milli >= 0;
+    to->tokens_milli = left->tokens_milli;
+    to->has_tokens_max_milli = left->tokens_max_milli > 0;
+    to->tokens_max_milli = left->tokens_max_milli;
+    to->has_budget_milli = left->budget_milli >= 0;
+    to->budget_milli = left->budget_milli;
+    to->has_policy_version = true;
+    to->policy_version = left->policy_version;
+}
+
 void
 codec_put_event(struct bytes *out, uint32_t field,
                 const struct codec_source *source, const struct record *record,
@@ -156,6 +171,10 @@ codec_put_event(struct bytes *out, uint32_t field,
     }
     if (record->decision.rule != RULE_NONE) {
         codec_decision(&record->decision, &decision);
+        event.decision = &decision;
+    } else if (record->type == EVENT_BUDGET_EXHAUSTED ||
+               record->type == EVENT_BUDGET_RECOVERED) {
+        put_left(&record->decision, &decision);
         event.decision = &decision;
     }
     codec_put(out, field, &event.base);

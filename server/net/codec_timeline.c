@@ -76,6 +76,8 @@ pack(struct timeline *timeline, const struct entry *entry)
     if (entry->start != NULL) {
         attempt.has_started_wall_ms = true;
         attempt.started_wall_ms = entry->start->wall_ms;
+        attempt.has_hedge = entry->start->hedge;
+        attempt.hedge = entry->start->hedge;
     }
     if (entry->end != NULL) {
         fill_outcome(entry->end, &timeline->scratch, &outcome);
@@ -84,6 +86,8 @@ pack(struct timeline *timeline, const struct entry *entry)
         attempt.ended_wall_ms = entry->end->wall_ms;
         attempt.has_charged = true;
         attempt.charged = entry->end->charged;
+        attempt.has_overloaded = entry->end->overloaded;
+        attempt.overloaded = entry->end->overloaded;
     }
     if (entry->decided != NULL) {
         codec_decision(&entry->decided->decision, &decision);

@@ -148,24 +148,25 @@ a_budget_names_its_target_and_what_is_left(void **state)
     event.type = (char *)(uintptr_t) "budget.exhausted";
     event.wall_ms = ACCEPTED;
     event.target = (char *)(uintptr_t) "gpu-pool";
+    event.reason = (char *)(uintptr_t) "THROTTLE";
     event_reads(&event, "2026-01-31T23:59:59.000Z  budget.exhausted   gpu-pool"
-                        "  no retries for now");
+                        "  no retries for now: throttle");
     event.decision = &left;
     left.has_tokens_milli = true;
     left.tokens_milli = 5000;
     left.tokens_max_milli = 10000;
-    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.exhausted   gpu-pool"
-                        "  no retries for now: 5 of 10 tokens left, retries "
-                        "while above 5");
-    event.type = (char *)(uintptr_t) "budget.recovered";
-    event.target = NULL;
-    event.service = (char *)(uintptr_t) "image.ImageGen";
-    left.has_tokens_milli = false;
     left.has_budget_milli = true;
     left.budget_milli = 1500;
-    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.recovered   "
-                        "image.ImageGen  retries go on: budget 1.5 retries "
-                        "left");
+    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.exhausted   gpu-pool"
+                        "  no retries for now: throttle 5 of 10 tokens left, "
+                        "retries while above 5");
+    event.type = (char *)(uintptr_t) "budget.recovered";
+    event.reason = (char *)(uintptr_t) "BUDGET";
+    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.recovered   gpu-pool"
+                        "  retries go on: budget 1.5 retries left");
+    event.reason = (char *)(uintptr_t) "MOON";
+    event_reads(&event, "2026-01-31T23:59:59.000Z  budget.recovered   gpu-pool"
+                        "  retries go on  MOON");
 }
 
 static void

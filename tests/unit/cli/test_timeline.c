@@ -207,8 +207,7 @@ hedges_say_beside_which_attempts_they_ran(void **state)
     decisions[0].rule = unconst("HEDGE_LOST");
     decisions[0].has_delay_ms = false;
     attempts[0].charged = false;
-    attempts[0].state = unconst("CANCELLED");
-    attempts[0].outcome = NULL;
+    attempts[0].state = unconst("FAILED");
     add_attempts(0, false, true);
     assert_non_null(
         strstr(text_string(&text), "CANCELLED (lost the race, free) "));
@@ -221,6 +220,21 @@ hedges_say_beside_which_attempts_they_ran(void **state)
     add_attempts(0, true, true);
     assert_non_null(strstr(text_string(&text),
                            "        hedge     hedge beside attempt 1\n"));
+}
+
+static void
+a_hedge_whose_other_is_forgotten_is_still_one(void **state)
+{
+    (void)state;
+    attempts[2].hedge = true;
+    attempts[0].overloaded = true;
+    add_attempts(0, false, true);
+    assert_non_null(strstr(text_string(&text), "RUNNING (hedge)\n"));
+    text_clear(&text);
+    add_attempts(0, true, true);
+    assert_non_null(strstr(text_string(&text), "HTTP_503, overloaded\n"));
+    attempts[2].hedge = false;
+    attempts[0].overloaded = false;
 }
 
 static void
@@ -244,6 +258,8 @@ main(void)
         cmocka_unit_test_setup(a_narrow_table_leaves_the_worker_out, setup),
         cmocka_unit_test_setup(why_stands_below_its_attempt, setup),
         cmocka_unit_test_setup(hedges_say_beside_which_attempts_they_ran,
+                               setup),
+        cmocka_unit_test_setup(a_hedge_whose_other_is_forgotten_is_still_one,
                                setup),
         cmocka_unit_test_setup(
             an_attempt_that_starts_as_another_ends_is_no_hedge, setup),

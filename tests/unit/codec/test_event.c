@@ -197,6 +197,38 @@ a_refusal_tells_its_clamp_and_an_empty_budget(void **state)
 }
 
 static void
+a_budget_tells_what_is_left(void **state)
+{
+    struct record exhausted = record(EVENT_BUDGET_EXHAUSTED);
+    Redial__V1__WatchResponse *response;
+    const Redial__V1__Decision *told;
+
+    (void)state;
+    exhausted.decision = (struct decision){
+        .tokens_milli = 5000,
+        .tokens_max_milli = 10000,
+        .policy_version = 2,
+    };
+    response = event_of(&exhausted);
+    told = response->events[0]->decision;
+    assert_null(told->rule);
+    assert_int_equal(told->tokens_milli, 5000);
+    assert_int_equal(told->tokens_max_milli, 10000);
+    assert_true(told->has_budget_milli);
+    assert_int_equal(told->budget_milli, 0);
+    assert_int_equal(told->policy_version, 2);
+    assert_false(told->has_attempts_left);
+    redial__v1__watch_response__free_unpacked(response, NULL);
+    exhausted.type = EVENT_BUDGET_RECOVERED;
+    exhausted.decision.tokens_milli = -1;
+    exhausted.decision.budget_milli = -1;
+    response = event_of(&exhausted);
+    assert_false(response->events[0]->decision->has_tokens_milli);
+    assert_false(response->events[0]->decision->has_budget_milli);
+    redial__v1__watch_response__free_unpacked(response, NULL);
+}
+
+static void
 a_pushback_for_the_target_reaches_the_engine_only_with_a_pushback(void **state)
 {
     Redial__V1__AttemptReport report = REDIAL__V1__ATTEMPT_REPORT__INIT;
@@ -235,6 +267,7 @@ main(void)
         cmocka_unit_test(an_acceptance_tells_what_the_agent_asked_for),
         cmocka_unit_test(a_decision_is_told_in_full),
         cmocka_unit_test(a_refusal_tells_its_clamp_and_an_empty_budget),
+        cmocka_unit_test(a_budget_tells_what_is_left),
         cmocka_unit_test(
             a_pushback_for_the_target_reaches_the_engine_only_with_a_pushback),
     };

@@ -107,6 +107,8 @@ attempts_that_overlap_are_told_apart(void **state)
     records[3].has_pushback = true;
     records[3].pushback_ms = 40;
     records[3].for_target = true;
+    records[3].overloaded = true;
+    records[5].hedge = true;
     records[4].decision.rule = RULE_HEDGE_PLANNED;
     records[7].decision.rule = RULE_HEDGE_LOST;
     records[8].decision.rule = RULE_SUCCEEDED;
@@ -120,6 +122,10 @@ attempts_that_overlap_are_told_apart(void **state)
     assert_string_equal(job->attempts[0]->decision->rule, "HEDGE_PLANNED");
     assert_int_equal(job->attempts[0]->outcome->pushback_ms, 40);
     assert_true(job->attempts[0]->outcome->for_target);
+    assert_true(job->attempts[0]->overloaded);
+    assert_false(job->attempts[0]->hedge);
+    assert_true(job->attempts[2]->hedge);
+    assert_false(job->attempts[1]->has_overloaded);
     assert_string_equal(job->attempts[1]->state, "SUCCEEDED");
     assert_string_equal(job->attempts[1]->decision->rule, "SUCCEEDED");
     assert_string_equal(job->attempts[2]->state, "LOST");
