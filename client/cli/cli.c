@@ -39,6 +39,10 @@ const struct redial_i_method cli_stats = {&redial__v1__admin__descriptor,
                                           "Stats", true};
 const struct redial_i_method cli_health = {&redial__v1__admin__descriptor,
                                            "Health", true};
+const struct redial_i_method cli_budgets = {&redial__v1__admin__descriptor,
+                                            "Budgets", true};
+const struct redial_i_method cli_explain = {&redial__v1__admin__descriptor,
+                                            "Explain", true};
 const struct redial_i_method cli_reload = {&redial__v1__admin__descriptor,
                                            "Reload", true};
 

@@ -99,6 +99,9 @@ hint_add(struct text *text, const struct hint *hint)
         add_late(text, hint);
     } else if (status == REDIAL_INVALID_ARGUMENT) {
         text_addf(text, "  See: redial %s --help\n", hint->verb);
+    } else if (status == REDIAL_NOT_FOUND &&
+               strcmp(hint->verb, "budget") == 0) {
+        text_add(text, "  What targets there are: redial budget\n");
     } else if (line != NULL) {
         text_addf(text, "  %s\n", line);
     }

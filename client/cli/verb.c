@@ -154,6 +154,21 @@ const struct verb verbs[] = {
         .run = verb_stats,
     },
     {
+        .name = "budget",
+        .words = "[TARGET]",
+        .words_min = 0,
+        .words_max = 1,
+        .options = OPTION_BIT(WATCH),
+        .summary = "show what is left of each target's throttle and budget",
+        .details =
+            "One line for each target: tokens of the throttle, retries that "
+            "the budget would\nlet through now, retries that wait, those let "
+            "through and refused since the\ngateway's start, and until when "
+            "a worker holds all of them.\n",
+        .examples = "redial budget\nredial budget image.ImageGen --watch\n",
+        .run = verb_budget,
+    },
+    {
         .name = "policy check",
         .words = "[FILE]",
         .words_min = 0,
@@ -166,6 +181,27 @@ const struct verb verbs[] = {
             "does: 0 if it is good, 3 if it is not.\n",
         .examples = "redial policy check redial.json\n",
         .run = verb_policy_check,
+    },
+    {
+        .name = "policy explain",
+        .words = "[SERVICE/METHOD]",
+        .words_min = 0,
+        .words_max = 1,
+        .options = OPTION_BIT(CODE) | OPTION_BIT(FAILURE_REASON) |
+                   OPTION_BIT(PUSHBACK) | OPTION_BIT(FOR_TARGET) |
+                   OPTION_BIT(OVERLOADED) | OPTION_BIT(ATTEMPT) |
+                   OPTION_BIT(TIME_LEFT) | OPTION_BIT(IDEMPOTENT) |
+                   OPTION_BIT(UNCERTAIN) | OPTION_BIT(FOR_JOB),
+        .summary = "what would follow if an attempt failed like this now?",
+        .details =
+            "Asks the gateway, which changes nothing. Shows the decision, and "
+            "each step on\nthe way to it. Names SERVICE/METHOD, or with "
+            "--for-job a job: then its own\nattempts and deadline count.\n",
+        .examples =
+            "redial policy explain image.ImageGen/Generate --code UNAVAILABLE\n"
+            "redial policy explain voice.Tts/Speak --code ABORTED "
+            "--pushback 5s\n",
+        .run = verb_policy_explain,
     },
     {
         .name = "policy simulate",

@@ -4,7 +4,7 @@ _redial() {
     local word=${COMP_WORDS[COMP_CWORD]}
     local before=${COMP_WORDS[COMP_CWORD - 1]}
     local verb= words= i
-    local verbs="submit call await show list cancel events watch health stats reload version completion help policy"
+    local verbs="submit call await show list cancel events watch health stats budget reload version completion help policy"
     COMPREPLY=()
     case $before in
     --token-file)
@@ -60,7 +60,9 @@ _redial() {
     watch) words=" --tenant --until-done" ;;
     health) words="" ;;
     stats) words="" ;;
+    budget) words=" --watch" ;;
     "policy check") words="" ;;
+    "policy explain") words=" --idempotent --code --reason --pushback --for-target --overloaded --attempt --deadline --uncertain --for-job" ;;
     "policy simulate") words=" --from --policy" ;;
     reload) words="" ;;
     version) words="" ;;
@@ -72,7 +74,7 @@ _redial() {
     elif [[ -z $verb || $verb == help ]]; then
         words=$verbs
     elif [[ $verb == policy ]]; then
-        words="check simulate"
+        words="check explain simulate"
     elif [[ $verb == completion ]]; then
         words=bash
     elif [[ $verb == "policy check" ]]; then

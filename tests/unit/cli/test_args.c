@@ -228,7 +228,7 @@ some_verbs_have_two_words(void **state)
     assert_int_equal(args.word_count, 1);
     assert_string_equal(args.words[0], "fox.json");
     assert_true(args_has(&args, OPTION_VERBOSE));
-    refused("policy", "redial policy needs one word more: check, "
+    refused("policy", "redial policy needs one word more: check, explain, "
                       "simulate");
     refused("policy chek", "redial policy has no verb \"chek\"; did you mean "
                            "check?");
@@ -236,10 +236,23 @@ some_verbs_have_two_words(void **state)
                      "check?");
     refused("polcy check", "redial has no verb \"polcy\"; did you mean "
                            "policy?");
-    refused("policy --code ABORTED check", "redial has no option --code");
+    refused("policy --code ABORTED explain", "redial has no option --code");
     assert_true(parse("policy --help"));
     assert_null(args.verb);
     assert_string_equal(args.group->name, "policy");
+}
+
+static void
+a_code_that_is_none_is_refused_with_all_that_are(void **state)
+{
+    (void)state;
+    assert_false(parse("policy explain a/b --code BROKEN"));
+    assert_non_null(strstr(args.error, "--code: \"BROKEN\" is none of "
+                                       "CANCELLED|UNKNOWN|"));
+    assert_false(parse("policy explain a/b --code OK"));
+    assert_false(parse("policy explain a/b --code unavailable"));
+    assert_false(parse("policy explain a/b --code ABORTED --attempt 0"));
+    assert_false(parse("policy explain a/b --code ABORTED --deadline soon"));
 }
 
 int
@@ -260,6 +273,7 @@ main(void)
         cmocka_unit_test(words_of_a_list_are_found_whole),
         cmocka_unit_test(every_verb_knows_its_options_by_one_name),
         cmocka_unit_test(some_verbs_have_two_words),
+        cmocka_unit_test(a_code_that_is_none_is_refused_with_all_that_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, teardown);

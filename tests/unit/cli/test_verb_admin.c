@@ -223,9 +223,9 @@ the_tool_explains_itself_without_a_gateway(void **state)
     assert_non_null(strstr(fake_out(), "Usage: redial events"));
     fake_begin("help nothing");
     assert_int_equal(fake_run(), EXIT_USAGE);
-    fake_begin("help policy check");
+    fake_begin("help policy explain");
     assert_int_equal(fake_run(), EXIT_DONE);
-    assert_non_null(strstr(fake_out(), "Usage: redial policy check"));
+    assert_non_null(strstr(fake_out(), "Usage: redial policy explain"));
     fake_begin("help policy");
     assert_int_equal(fake_run(), EXIT_DONE);
     assert_non_null(strstr(fake_out(), "\n  policy simulate  "));
