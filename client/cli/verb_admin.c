@@ -121,16 +121,59 @@ add_gateway(struct text *text, const Redial__V1__StatsResponse *stats)
 }
 
 static void
+add_count(struct table *table, uint64_t count)
+{
+    struct text cell = {.at = NULL};
+
+    text_addf(&cell, "%" PRIu64, count);
+    table_add_text(table, &cell, PAINT_NONE);
+    text_fini(&cell);
+}
+
+/* "8 places, 7/min, queue 100": those that are set. */
+static void
+add_limits(struct table *table, const Redial__V1__LimitStats *limits)
+{
+    struct text cell = {.at = NULL};
+    const char *comma = "";
+
+    if (limits != NULL && limits->concurrency > 0) {
+        text_addf(&cell, "%u places", (unsigned)limits->concurrency);
+        comma = ", ";
+    }
+    if (limits != NULL && limits->rate > 0) {
+        text_addf(&cell, "%s%u/%s", comma, (unsigned)limits->rate,
+                  limits->rate_period_ms == 60000 ? "min" : "s");
+        comma = ", ";
+    }
+    if (limits != NULL && limits->queue > 0) {
+        text_addf(&cell, "%squeue %u", comma, (unsigned)limits->queue);
+    }
+    table_add_text(table, &cell, PAINT_NONE);
+    text_fini(&cell);
+}
+
+/* Yellow where a limit holds jobs back. */
+static void
+add_waits_for(struct table *table, const char *waits_for)
+{
+    struct text cell = {.at = NULL};
+    bool held = waits_for != NULL && strcmp(waits_for, "turn") != 0;
+
+    text_add_foreign(&cell, waits_for == NULL ? "" : waits_for, 0);
+    table_add_text(table, &cell, held ? PAINT_YELLOW : PAINT_NONE);
+    text_fini(&cell);
+}
+
+static void
 add_method_row(struct table *table, const Redial__V1__MethodStats *method)
 {
     struct text cell = {.at = NULL};
 
     line_add_method(&cell, method->service, method->method);
     table_add_text(table, &cell, PAINT_NONE);
-    text_addf(&cell, "%" PRIu64, method->ready);
-    table_add_text(table, &cell, PAINT_NONE);
-    text_addf(&cell, "%" PRIu64, method->running);
-    table_add_text(table, &cell, PAINT_NONE);
+    add_count(table, method->ready);
+    add_count(table, method->running);
     if (method->ready > 0) {
         units_add_duration(&cell, method->oldest_ready_ms);
     }
@@ -139,10 +182,8 @@ add_method_row(struct table *table, const Redial__V1__MethodStats *method)
     table_add_text(table, &cell,
                    method->workers == 0 && method->ready > 0 ? PAINT_RED
                                                              : PAINT_NONE);
-    if (method->concurrency > 0) {
-        text_addf(&cell, "%u", (unsigned)method->concurrency);
-    }
-    table_add_text(table, &cell, PAINT_NONE);
+    add_waits_for(table, method->waits_for);
+    add_limits(table, method->limits);
     text_fini(&cell);
 }
 
@@ -150,8 +191,9 @@ static void
 add_methods(struct text *text, const Redial__V1__StatsResponse *stats)
 {
     static const char *const heads[] = {"METHOD", "READY",   "RUNNING",
-                                        "OLDEST", "WORKERS", "LIMIT"};
-    struct table table = {.columns = 6, .right = 0x3e};
+                                        "OLDEST", "WORKERS", "WAITS FOR",
+                                        "LIMITS"};
+    struct table table = {.columns = 7, .right = 0x1e};
 
     if (stats->n_methods == 0) {
         return;
@@ -165,6 +207,47 @@ add_methods(struct text *text, const Redial__V1__StatsResponse *stats)
     }
     table_print(&table, 0, text);
     table_fini(&table);
+}
+
+/* Only jobs without a tenant: then there is nothing to tell apart. */
+static bool
+has_tenants(const Redial__V1__StatsResponse *stats)
+{
+    return stats->n_tenants > 1 ||
+           (stats->n_tenants == 1 && stats->tenants[0]->tenant != NULL &&
+            stats->tenants[0]->tenant[0] != '\0');
+}
+
+static void
+add_tenants(struct text *text, const Redial__V1__StatsResponse *stats)
+{
+    static const char *const heads[] = {"TENANT", "READY",     "RUNNING",
+                                        "WEIGHT", "WAITS FOR", "LIMITS"};
+    struct table table = {.columns = 6, .right = 0xe};
+    struct text cell = {.at = NULL};
+
+    if (!has_tenants(stats)) {
+        return;
+    }
+    text_add(text, "\n");
+    for (size_t i = 0; i < table.columns; i++) {
+        table_add(&table, heads[i], PAINT_DIM);
+    }
+    for (size_t i = 0; i < stats->n_tenants; i++) {
+        const Redial__V1__TenantStats *tenant = stats->tenants[i];
+        bool named = tenant->tenant != NULL && tenant->tenant[0] != '\0';
+
+        text_add_foreign(&cell, named ? tenant->tenant : "(none)", 0);
+        table_add_text(&table, &cell, PAINT_NONE);
+        add_count(&table, tenant->ready);
+        add_count(&table, tenant->running);
+        add_count(&table, tenant->weight);
+        add_waits_for(&table, tenant->waits_for);
+        add_limits(&table, tenant->limits);
+    }
+    table_print(&table, 0, text);
+    table_fini(&table);
+    text_fini(&cell);
 }
 
 /* What was decided, how often: the counters that have the name of a rule. */
@@ -231,6 +314,7 @@ verb_stats(struct cli *cli)
         add_alerts(&cli->line, stats);
         add_gateway(&cli->line, stats);
         add_methods(&cli->line, stats);
+        add_tenants(&cli->line, stats);
         add_rules(&cli->line, stats);
         if (args_has(cli->args, OPTION_VERBOSE)) {
             add_counters(&cli->line, stats);

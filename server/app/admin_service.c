@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-    METHODS_MAX = 1000,
     STATES = 10,
     COUNTERS_MAX = 64,
 };
@@ -71,6 +70,12 @@ count_all(struct gateway *gateway, struct stats_parts *parts)
     count(parts, "late_reports", parts->engine.late_reports);
     count(parts, "duplicate_submits", parts->engine.duplicate_submits);
     count(parts, "refused_submits", parts->engine.refused_submits);
+    for (unsigned i = 0; i < ENGINE_REFUSAL_COUNT; i++) {
+        if (parts->engine.refusals[i] > 0) {
+            count(parts, engine_refusal_name((enum engine_refusal)i),
+                  parts->engine.refusals[i]);
+        }
+    }
     count(parts, "store_groups", parts->store.groups);
     count(parts, "store_records", parts->store.records);
     count(parts, "store_bytes", parts->store.bytes);
@@ -93,68 +98,6 @@ count_states(struct stats_parts *parts, Redial__V1__StatsResponse *response)
         parts->state_list[response->n_states++] = entry;
     }
     response->states = parts->state_list;
-}
-
-/* One method with the texts that it points at. */
-struct method_part {
-    Redial__V1__MethodStats stats;
-    char service[WIRE_SERVICE_BYTES_MAX + 1];
-    char method[WIRE_METHOD_BYTES_MAX + 1];
-};
-
-static char *
-copy_text(char *to, size_t size, struct text from)
-{
-    size_t len = from.len < size ? from.len : size - 1;
-
-    if (len > 0) {
-        memcpy(to, from.at, len);
-    }
-    to[len] = '\0';
-    return to;
-}
-
-static void
-fill_method(struct method_part *part, const struct engine_method_stats *stats)
-{
-    Redial__V1__MethodStats *entry = &part->stats;
-
-    redial__v1__method_stats__init(entry);
-    entry->service = copy_text(part->service, sizeof(part->service),
-                               stats->service);
-    entry->method = copy_text(part->method, sizeof(part->method),
-                              stats->method);
-    entry->has_ready = true;
-    entry->ready = stats->ready;
-    entry->has_running = true;
-    entry->running = stats->running;
-    entry->has_oldest_ready_ms = true;
-    entry->oldest_ready_ms = stats->oldest_ready_ms;
-    entry->has_workers = true;
-    entry->workers = stats->workers;
-    entry->has_concurrency = true;
-    entry->concurrency = stats->concurrency;
-}
-
-/* The response points into the parts: free them when it is packed. */
-static struct method_part *
-list_methods(struct gateway *gateway, Redial__V1__StatsResponse *response)
-{
-    struct method_part *parts = calloc(METHODS_MAX, sizeof(*parts));
-    Redial__V1__MethodStats **list = calloc(METHODS_MAX, sizeof(*list));
-    struct engine_method_stats stats;
-
-    response->methods = list;
-    for (uint32_t i = 0;
-         parts != NULL && list != NULL && response->n_methods < METHODS_MAX &&
-         engine_method_stats(gateway->engine, gateway->now, i, &stats);
-         i++) {
-        struct method_part *part = &parts[response->n_methods];
-
-        fill_method(part, &stats);
-        list[response->n_methods++] = &part->stats;
-    }
-    return parts;
 }
 
 static void
@@ -197,7 +140,7 @@ on_stats(Redial__V1__Admin_Service *service,
     struct gateway *gateway = gateway_of(service);
     Redial__V1__StatsResponse response = REDIAL__V1__STATS_RESPONSE__INIT;
     struct stats_parts parts = {.counter_count = 0};
-    struct method_part *methods;
+    struct stats_lists *lists;
 
     (void)input;
     (void)closure;
@@ -207,11 +150,10 @@ on_stats(Redial__V1__Admin_Service *service,
     count_all(gateway, &parts);
     response.counters = parts.counter_list;
     response.n_counters = parts.counter_count;
-    methods = list_methods(gateway, &response);
+    lists = stats_lists_make(gateway, &response);
     fill_stats(gateway, &parts, &response);
     pipeline_reply(gateway, rpc_build(call, &response.base));
-    free(response.methods);
-    free(methods);
+    stats_lists_free(lists);
 }
 
 /* ---- Health, Reload ---------------------------------------------------- */

@@ -82,6 +82,19 @@ void
 explain_start(struct gateway *gateway, struct rpc_call *call,
               const Redial__V1__ExplainRequest *request);
 
+/*
+ * Stats: all methods and tenants, up to a thousand each. The response points
+ * into what is returned (NULL: no memory, and no lists): free it when that is
+ * packed.
+ */
+struct stats_lists;
+
+struct stats_lists *
+stats_lists_make(struct gateway *gateway, Redial__V1__StatsResponse *response);
+
+void
+stats_lists_free(struct stats_lists *lists);
+
 /* List. */
 void
 list_start(struct gateway *gateway, struct rpc_call *call,

@@ -65,6 +65,40 @@ health_is_the_gateways_answer_in_json(void **state)
                         "\"abc\",\"durable\":true}\n");
 }
 
+/* Limits of the method, and two tenants. */
+struct limits_part {
+    Redial__V1__LimitStats limits;
+    Redial__V1__TenantStats nobody;
+    Redial__V1__TenantStats tenant;
+    Redial__V1__TenantStats *tenants[2];
+};
+
+static void
+fill_limits(struct limits_part *part)
+{
+    redial__v1__limit_stats__init(&part->limits);
+    part->limits.has_concurrency = true;
+    part->limits.concurrency = 8;
+    part->limits.has_rate = true;
+    part->limits.rate = 7;
+    part->limits.has_rate_period_ms = true;
+    part->limits.rate_period_ms = 60000;
+    part->limits.has_queue = true;
+    part->limits.queue = 100;
+    redial__v1__tenant_stats__init(&part->nobody);
+    part->nobody.has_weight = true;
+    part->nobody.weight = 1;
+    redial__v1__tenant_stats__init(&part->tenant);
+    part->tenant.tenant = UNCONST("acme");
+    part->tenant.has_ready = true;
+    part->tenant.ready = 12;
+    part->tenant.has_weight = true;
+    part->tenant.weight = 3;
+    part->tenant.waits_for = UNCONST("turn");
+    part->tenants[0] = &part->nobody;
+    part->tenants[1] = &part->tenant;
+}
+
 static void
 answer_stats(void)
 {
@@ -74,6 +108,7 @@ answer_stats(void)
     Redial__V1__StateCount *states[] = {&ready, &none};
     Redial__V1__MethodStats method = REDIAL__V1__METHOD_STATS__INIT;
     Redial__V1__MethodStats *methods[] = {&method};
+    struct limits_part part;
     Redial__V1__Counter counter = REDIAL__V1__COUNTER__INIT;
     Redial__V1__Counter retries = REDIAL__V1__COUNTER__INIT;
     Redial__V1__Counter *counters[] = {&retries, &counter};
@@ -90,6 +125,11 @@ answer_stats(void)
     method.ready = 12;
     method.has_oldest_ready_ms = true;
     method.oldest_ready_ms = 4200;
+    fill_limits(&part);
+    method.limits = &part.limits;
+    method.waits_for = UNCONST("token");
+    stats.tenants = part.tenants;
+    stats.n_tenants = 2;
     retries.name = UNCONST("RETRY_PLANNED");
     retries.has_value = true;
     retries.value = 45;
@@ -143,8 +183,14 @@ stats_show_what_to_alert_on(void **state)
         "events           1 to 5000 of log abc\n"
         "up               1 h 2 m\n"
         "\n"
-        "METHOD                   READY  RUNNING  OLDEST  WORKERS  LIMIT\n"
-        "image.ImageGen/Generate     12        0   4.2 s        0\n"
+        "METHOD                   READY  RUNNING  OLDEST  WORKERS  WAITS FOR"
+        "  LIMITS\n"
+        "image.ImageGen/Generate     12        0   4.2 s        0  token    "
+        "  8 places, 7/min, queue 100\n"
+        "\n"
+        "TENANT  READY  RUNNING  WEIGHT  WAITS FOR  LIMITS\n"
+        "(none)      0        0       1\n"
+        "acme       12        0       3  turn\n"
         "\n"
         "DECISION       TIMES\n"
         "RETRY_PLANNED     45  the failure is retryable and all limits allow "
