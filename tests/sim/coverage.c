@@ -46,20 +46,25 @@ static const char *const hedging_names[HEDGING_COUNT] = {
     [HEDGING_REFUSED] = "one is refused in its time",
 };
 
-/* What the core cannot reach before breakers, budgets and requeueing. */
+static const char *const guard_names[GUARD_COUNT] = {
+    [GUARD_BUDGET_TAKEN] = "a retry takes from a budget",
+    [GUARD_GIVEN_BACK] = "a budget gets one back",
+    [GUARD_HELD] = "a pushback holds a target",
+};
+
+/* What the core cannot reach before breakers and requeueing. */
 static bool
 event_is_later(enum event_type type)
 {
     return type == EVENT_JOB_PARKED || type == EVENT_JOB_REQUEUED ||
            type == EVENT_ATTEMPT_PROGRESS ||
-           (type >= EVENT_BREAKER_OPENED && type <= EVENT_BUDGET_RECOVERED);
+           (type >= EVENT_BREAKER_OPENED && type <= EVENT_BREAKER_RELEASED);
 }
 
 static bool
 rule_is_later(enum rule rule)
 {
-    return rule == RULE_THROTTLED || rule == RULE_BREAKER_OPEN ||
-           rule == RULE_BUDGET_EXHAUSTED || rule == RULE_RETRIES_OFF;
+    return rule == RULE_BREAKER_OPEN;
 }
 
 const char *
@@ -168,7 +173,7 @@ print_rest(struct printer *printer, const struct coverage *coverage)
     }
 #include "server/core/rule.def"
 #undef RULE
-    for (int i = DELAY_BACKOFF; i <= DELAY_HEDGE; i++) {
+    for (int i = DELAY_BACKOFF; i <= DELAY_TARGET_PUSHBACK; i++) {
         print_row(
             printer,
             &(struct row){"delays", delay_source_name((enum delay_source)i),
@@ -185,6 +190,10 @@ print_rest(struct printer *printer, const struct coverage *coverage)
     for (int i = 0; i < HEDGING_COUNT; i++) {
         print_row(printer, &(struct row){"hedging", hedging_names[i],
                                          coverage->hedging[i], false});
+    }
+    for (int i = 0; i < GUARD_COUNT; i++) {
+        print_row(printer, &(struct row){"targets", guard_names[i],
+                                         coverage->guards[i], false});
     }
     for (int i = 0; i < ANSWER_COUNT; i++) {
         print_row(printer, &(struct row){"answers", answer_names[i],

@@ -44,6 +44,14 @@ enum hedging {
     HEDGING_COUNT,
 };
 
+/* What guards a target. */
+enum guard {
+    GUARD_BUDGET_TAKEN,
+    GUARD_GIVEN_BACK,
+    GUARD_HELD,
+    GUARD_COUNT,
+};
+
 struct coverage {
     uint64_t seeds;
     uint64_t jobs;
@@ -66,6 +74,7 @@ struct coverage {
     uint64_t clamps[8];
     uint64_t jitters[8];
     uint64_t hedging[HEDGING_COUNT];
+    uint64_t guards[GUARD_COUNT];
 };
 
 /* Adds `from` to `to`. */

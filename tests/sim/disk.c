@@ -24,6 +24,9 @@ disk_fini(struct disk *disk)
     for (uint32_t i = 0; i < PLAN_JOBS_MAX; i++) {
         free(disk->rows[i].bytes);
     }
+    for (uint32_t i = 0; i < LEDGER_TARGETS_MAX; i++) {
+        free(disk->targets[i].bytes);
+    }
 }
 
 static void
@@ -40,22 +43,32 @@ add_extent(struct disk *disk, size_t len)
 }
 
 static void
+put_row(struct disk_row *row, const struct disk_group *group,
+        const struct extent *from)
+{
+    free(row->bytes);
+    row->bytes = malloc(from->len + 1);
+    redial_assert(row->bytes != NULL);
+    if (from->len > 0) {
+        memcpy(row->bytes, group->rows.at + from->offset, from->len);
+    }
+    row->len = (uint32_t)from->len;
+    row->present = from->len > 0;
+}
+
+static void
 do_work(struct disk *disk, const struct disk_group *group,
         const struct row_work *work)
 {
-    struct disk_row *row = &disk->rows[work->spec];
-
     switch (work->type) {
     case ROW_PUT:
-        free(row->bytes);
-        row->bytes = malloc(work->row.len);
-        redial_assert(row->bytes != NULL);
-        memcpy(row->bytes, group->rows.at + work->row.offset, work->row.len);
-        row->len = (uint32_t)work->row.len;
-        row->present = true;
+        put_row(&disk->rows[work->spec], group, &work->row);
+        break;
+    case ROW_TARGET:
+        put_row(&disk->targets[work->spec], group, &work->row);
         break;
     case ROW_DELETE:
-        row->present = false;
+        disk->rows[work->spec].present = false;
         break;
     case ROW_TRIM:
         disk->trimmed[work->spec] = true;

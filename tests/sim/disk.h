@@ -10,6 +10,7 @@
 
 #include "server/base/bytes.h"
 #include "server/core/engine.h"
+#include "tests/sim/ledger_target.h"
 #include "tests/sim/plan.h"
 
 struct sim;
@@ -20,11 +21,11 @@ struct extent {
     size_t len;
 };
 
-enum row_work_type { ROW_PUT, ROW_DELETE, ROW_TRIM };
+enum row_work_type { ROW_PUT, ROW_DELETE, ROW_TRIM, ROW_TARGET };
 
 struct row_work {
     enum row_work_type type;
-    uint32_t spec;
+    uint32_t spec;     /* of ROW_TARGET: the ledger's number of the target */
     struct extent row; /* in the group's rows */
 };
 
@@ -56,6 +57,7 @@ struct disk {
     uint64_t count_max;
     uint64_t watermark;
     struct disk_row rows[PLAN_JOBS_MAX];
+    struct disk_row targets[LEDGER_TARGETS_MAX];
     bool trimmed[PLAN_JOBS_MAX]; /* the job and its key are forgotten */
 };
 
@@ -84,7 +86,7 @@ void
 disk_group_add(struct disk_group *group, const struct record *record,
                struct text attached);
 
-/* Adds projection work; `row` is empty unless `type` is ROW_PUT. */
+/* Adds projection work; `row` is empty where there shall be none. */
 void
 disk_group_work(struct disk_group *group, enum row_work_type type,
                 uint32_t spec, struct text row);

@@ -146,6 +146,27 @@ tell_record(struct sim *sim, const struct record *record)
              record->worker.at, rule_name(record->decision.rule));
 }
 
+/* Its row is due; the index that the record names must be its own. */
+static void
+note_target(struct sim *sim, const struct record *record)
+{
+    struct text name = record->target.len > 0 ? record->target
+                                              : record->service;
+    uint32_t number = ledger_target_named(sim, name);
+    struct engine_target_stats stats;
+
+    if (!engine_target_stats(sim->gateway.engine, gateway_now(sim),
+                             record->target_index, &stats) ||
+        stats.name.len != name.len ||
+        memcmp(stats.name.at, name.at, name.len) != 0) {
+        sim_fail(sim, VIOLATION_VIEW, "target %u is not %.*s",
+                 record->target_index, (int)name.len, name.at);
+    }
+    if (sim->gateway.dirty_targets[number] == 0) {
+        sim->gateway.dirty_targets[number] = record->seq;
+    }
+}
+
 void
 gateway_gather(struct sim *sim, const struct engine_input *input,
                const struct message *message)
@@ -174,6 +195,9 @@ gateway_gather(struct sim *sim, const struct engine_input *input,
 
         if (spec != PLAN_JOBS_MAX && gateway->dirty[spec] == 0) {
             gateway->dirty[spec] = record->seq;
+        }
+        if (record->target_index != ENGINE_NO_SLOT) {
+            note_target(sim, record);
         }
     }
     for (size_t i = 0; i < out->command_count; i++) {

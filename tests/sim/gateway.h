@@ -59,6 +59,7 @@ struct gateway {
     int64_t last_done_ms;
 
     uint64_t dirty[PLAN_JOBS_MAX]; /* first seq not in its row; 0: clean */
+    uint64_t dirty_targets[LEDGER_TARGETS_MAX]; /* the same of targets */
     uint32_t slot_of[PLAN_JOBS_MAX];
     uint32_t *slots; /* spec + 1 by slot; 0: free */
 

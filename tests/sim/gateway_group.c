@@ -134,6 +134,41 @@ project_job(struct sim *sim, struct disk_group *group, uint32_t spec)
     disk_group_work(group, ROW_PUT, spec, row);
 }
 
+/* As far as the engine knows it; by name, as the index is none for good. */
+static void
+project_target(struct sim *sim, struct disk_group *group, uint32_t number)
+{
+    const char *name = sim->ledger.targets[number].name;
+    uint8_t buf[ENGINE_TARGET_EXPORT_MAX];
+    struct text row = {.at = (const char *)buf};
+    struct engine_target_stats stats;
+
+    for (uint32_t i = 0;
+         engine_target_stats(sim->gateway.engine, gateway_now(sim), i, &stats);
+         i++) {
+        if (stats.name.len == strlen(name) &&
+            memcmp(stats.name.at, name, stats.name.len) == 0) {
+            row.len = (uint32_t)engine_export_target(sim->gateway.engine, i,
+                                                     buf);
+            break;
+        }
+    }
+    sim->gateway.dirty_targets[number] = 0;
+    disk_group_work(group, ROW_TARGET, number, row);
+}
+
+/* Some of those that changed. */
+static void
+project_targets(struct sim *sim, struct disk_group *group)
+{
+    for (uint32_t i = 0; i < LEDGER_TARGETS_MAX; i++) {
+        if (sim->gateway.dirty_targets[i] != 0 && sim->plan.projection > 0 &&
+            !sim_only_promises(sim) && sim_chance(sim, 20)) {
+            project_target(sim, group, i);
+        }
+    }
+}
+
 /* A slice of what is to be written behind, and the new watermark. */
 static void
 project(struct sim *sim, struct disk_group *group)
@@ -152,6 +187,14 @@ project(struct sim *sim, struct disk_group *group)
             break;
         }
         project_job(sim, group, spec);
+    }
+    project_targets(sim, group);
+    for (uint32_t i = 0; i < LEDGER_TARGETS_MAX; i++) {
+        uint64_t dirty = gateway->dirty_targets[i];
+
+        if (dirty != 0 && dirty - 1 < watermark) {
+            watermark = dirty - 1;
+        }
     }
     for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
         if (gateway->dirty[i] != 0 && gateway->dirty[i] - 1 < watermark) {
@@ -201,9 +244,9 @@ show_shadow(struct sim *sim, const struct disk_group *group)
 
     /* Keys first: what was forgotten made room for what was accepted. */
     for (uint32_t i = 0; i < group->work_count; i++) {
-        const struct spec *spec = &sim->agents.specs[group->work[i].spec];
-
         if (group->work[i].type == ROW_TRIM) {
+            const struct spec *spec = &sim->agents.specs[group->work[i].spec];
+
             engine_forget_key(gateway->shadow, spec->key_hash, spec->id);
         }
     }

@@ -102,6 +102,13 @@ load_rows(struct sim *sim)
 {
     struct engine *engine = sim->gateway.engine;
 
+    for (uint32_t i = 0; i < LEDGER_TARGETS_MAX; i++) {
+        const struct disk_row *row = &sim->disk.targets[i];
+
+        if (row->present && !engine_load_target(engine, row->bytes, row->len)) {
+            sim_fail(sim, VIOLATION_RECOVERY, "the row of target %u", i);
+        }
+    }
     for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
         const struct disk_row *row = &sim->disk.rows[i];
         const struct spec *spec = &sim->agents.specs[i];
@@ -132,6 +139,24 @@ forget_charge(const struct sim *sim, struct record *record)
     }
 }
 
+/* The record may change a target: its row is older. */
+static void
+note_target(struct sim *sim, const struct record *record)
+{
+    bool own = record->target.len > 0 && !event_type_is_about_job(record->type);
+
+    if (record->decision.tokens_max_milli == 0 && record->budget_slice == 0 &&
+        record->hold_until_wall_ms == 0 && !own) {
+        return;
+    }
+    uint32_t number = ledger_target_named(
+        sim, record->target.len > 0 ? record->target : record->service);
+
+    if (sim->gateway.dirty_targets[number] == 0) {
+        sim->gateway.dirty_targets[number] = record->seq;
+    }
+}
+
 static void
 apply_log(struct sim *sim)
 {
@@ -147,12 +172,7 @@ apply_log(struct sim *sim)
         if (spec != PLAN_JOBS_MAX && gateway->dirty[spec] == 0) {
             gateway->dirty[spec] = seq;
         }
-        /* Its row is gone because it ended long ago. */
-        if (event_type_is_about_job(record.type) &&
-            record.type != EVENT_JOB_ACCEPTED &&
-            engine_find(gateway->engine, record.job) == ENGINE_NO_SLOT) {
-            continue;
-        }
+        note_target(sim, &record);
         forget_charge(sim, &record);
         if (!engine_apply(gateway->engine, &record)) {
             sim_fail(sim, VIOLATION_RECOVERY,
@@ -204,6 +224,7 @@ gateway_start(struct sim *sim)
                                   gateway_now(sim));
     gateway_open_group(sim);
     memset(gateway->dirty, 0, sizeof(gateway->dirty));
+    memset(gateway->dirty_targets, 0, sizeof(gateway->dirty_targets));
     load_rows(sim);
     apply_log(sim);
     sim_tell(sim, "start %u, %" PRIu64 " records, watermark %" PRIu64,

@@ -45,6 +45,7 @@ ledger_policy(struct sim *sim, uint32_t version)
 {
     redial_assert(version < PLAN_POLICIES_MAX);
     plan_policy_free(sim->ledger.policies[version]);
+    ledger_targets_policy(sim);
     sim->ledger.policies[version] = plan_policy_new(&sim->plan, sim->seed,
                                                     version);
 }
@@ -231,12 +232,17 @@ scheduled(struct sim *sim, uint32_t spec, const struct record *record)
 static void
 count_backoff(struct ledger_job *job, const struct decision *decision)
 {
-    if (decision->delay_source == DELAY_PUSHBACK) {
+    bool held = decision->delay_source == DELAY_TARGET_PUSHBACK;
+
+    /* A hold may take the place of both; only a backoff has a plain length. */
+    if (decision->delay_source == DELAY_PUSHBACK ||
+        (held && decision->backoff_ms == 0)) {
         job->backoff_n = 0;
         job->previous_delay_ms = 0;
     } else if (decision->delay_source != DELAY_HEDGE) {
         job->backoff_n++;
-        job->previous_delay_ms = decision->delay_ms;
+        job->previous_delay_ms = held ? decision->backoff_ms
+                                      : decision->delay_ms;
     }
 }
 
@@ -259,6 +265,9 @@ goes_on(struct sim *sim, uint32_t spec, const struct record *record)
     if (decision->rule == RULE_RETRY_PLANNED) {
         job->allowed = ledger_attempts_max(sim, spec, decision->policy_version);
         count_backoff(job, decision);
+        if (record->budget_delta_milli < 0) {
+            job->token_slice = record->budget_slice;
+        }
     }
     if (job->running_count > 0) {
         ledger_hedge_planned(sim, spec, decision);
@@ -395,6 +404,7 @@ ledger_record(struct sim *sim, const struct record *record)
             sim_fail(sim, VIOLATION_ORDER, "%s has a job_seq",
                      event_type_name(record->type));
         }
+        ledger_target_record(sim, PLAN_JOBS_MAX, record);
         return;
     }
     uint32_t spec = spec_of(sim, record->job);
@@ -428,6 +438,7 @@ ledger_record(struct sim *sim, const struct record *record)
                  event_type_name(record->type), job_state_name(job->state));
     }
     follow(sim, spec, record);
+    ledger_target_record(sim, spec, record);
     if (record->decision.rule != RULE_NONE &&
         record->type != EVENT_ATTEMPT_LOST) {
         if (record->type != EVENT_ATTEMPT_FAILED) {

@@ -22,6 +22,7 @@
 #define REDIAL_TESTS_SIM_LEDGER_H
 
 #include "server/core/engine.h"
+#include "tests/sim/ledger_target.h"
 #include "tests/sim/message.h"
 #include "tests/sim/plan.h"
 
@@ -75,8 +76,9 @@ struct ledger_job {
     uint32_t running_count;
     struct ledger_attempt running[LEDGER_RUNNING_MAX]; /* oldest first */
 
-    int64_t hedge_at; /* one more may start beside them; INT64_MAX: none */
-    enum rule frozen; /* nothing follows any more, by this rule; or NONE */
+    int64_t hedge_at;     /* one more may start beside them; INT64_MAX: none */
+    uint64_t token_slice; /* of the budget, for its retry; 0: none */
+    enum rule frozen;     /* nothing follows any more, by this rule; or NONE */
 
     /* The end of one, until the decision. */
     bool over;
@@ -149,6 +151,7 @@ struct ledger {
     uint64_t next_seq;
     int64_t last_wall_ms; /* of the newest record */
     struct ledger_job jobs[PLAN_JOBS_MAX];
+    struct ledger_target targets[LEDGER_TARGETS_MAX];
     struct ledger_key keys[PLAN_TENANTS_MAX][PLAN_KEYS + 1];
     struct policy_set *policies[PLAN_POLICIES_MAX]; /* by version */
 

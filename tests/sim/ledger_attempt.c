@@ -55,6 +55,10 @@ check_time(struct sim *sim, uint32_t spec, const struct record *record)
     const struct ledger_job *job = &sim->ledger.jobs[spec];
     int64_t now = sim->mono_ms;
 
+    if ((job->charged > 0 || job->running_count > 0) &&
+        ledger_hold_ms(sim, ledger_target_of(sim, spec)) > 0) {
+        sim_fail(sim, VIOLATION_HOLD, "job %u: a retry of what is held", spec);
+    }
     if (job->running_count == 0 && now < job->due_at) {
         sim_fail(sim, VIOLATION_TOO_SOON, "job %u: %" PRId64 " ms too soon",
                  spec, job->due_at - now);
@@ -95,6 +99,7 @@ ledger_attempt_started(struct sim *sim, uint32_t spec,
     }
     if (!sim->ledger.replaying) {
         check_time(sim, spec, record);
+        ledger_check_payment(sim, spec, record);
         ledger_check_worker(sim, spec, worker);
         sim->ledger.starts++;
         sim->attempts++;
@@ -305,6 +310,9 @@ static void
 count_over(struct ledger_job *job, const struct record *record)
 {
     if (record->charged) {
+        if (!ledger_has_retry_planned(job)) {
+            job->token_slice = 0; /* it was started for what it paid */
+        }
         if (record->type != EVENT_ATTEMPT_SUCCEEDED) {
             job->last_code = record->code;
             memcpy(job->last_reason, job->over_reason,

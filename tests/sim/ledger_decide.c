@@ -60,17 +60,46 @@ is_indeterminate(const struct sim *sim, uint32_t spec,
            (job->over_lost || timed_out);
 }
 
+/* What the guards of the target must have to do with a failure. */
+struct expected {
+    bool qualified; /* charges the throttle */
+    bool guarded;   /* asks throttle and budget at all */
+    int64_t tokens; /* after the charge; -1: no throttle */
+};
+
+/* Steps 5 and 6. What is left in the budget was recorded: see check_guard(). */
+static enum rule
+by_guard(struct sim *sim, uint32_t spec, const struct record *record,
+         const struct expected *expected)
+{
+    const struct ledger_target *target = ledger_target_of(sim, spec);
+    const struct decision *decision = &record->decision;
+
+    if (sim->ledger.policies[sim->gateway.policy_version]->retries_off) {
+        return RULE_RETRIES_OFF;
+    }
+    if (!ledger_tokens_allow(sim, target, expected->tokens)) {
+        return RULE_THROTTLED;
+    }
+    /* Whoever got one had one. */
+    if (decision->rule != RULE_RETRY_PLANNED && decision->budget_milli >= 0 &&
+        decision->budget_milli < 1000) {
+        return RULE_BUDGET_EXHAUSTED;
+    }
+    return RULE_NONE;
+}
+
 /* Everything before the delay; RULE_NONE: go on to it. */
 static enum rule
-before_delay(const struct sim *sim, uint32_t spec,
-             const struct method_policy *policy, uint32_t version)
+before_delay(struct sim *sim, uint32_t spec, const struct record *record,
+             struct expected *expected)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
     const struct message_report *report = &job->over_report;
+    uint32_t version = sim->gateway.policy_version;
+    const struct method_policy *policy = ledger_policy_of(sim, spec, version);
+    bool stop = report->has_pushback && report->pushback_ms < 0;
 
-    if (job->over_code == REDIAL_OK) {
-        return RULE_SUCCEEDED;
-    }
     if (!job->over_charged && !is_indeterminate(sim, spec, policy)) {
         if (job->frozen != RULE_NONE) {
             return job->frozen;
@@ -79,17 +108,25 @@ before_delay(const struct sim *sim, uint32_t spec,
                    ? RULE_FREE_EXHAUSTED
                    : RULE_FREE_RETRY;
     }
+    expected->guarded = true;
+    expected->tokens = ledger_tokens(sim, ledger_target_of(sim, spec));
     if (job->kills >= 2) {
         return RULE_POISON;
     }
     if (is_indeterminate(sim, spec, policy)) {
         return RULE_INDETERMINATE;
     }
-    if (report->overloaded) {
-        return RULE_OVERLOADED_MARK;
-    }
-    enum rule rule = by_code(&policy->retry, job);
+    enum rule rule = report->overloaded ? RULE_OVERLOADED_MARK
+                                        : by_code(&policy->retry, job);
 
+    expected->qualified = rule == RULE_NONE || stop;
+    if (expected->qualified && expected->tokens >= 0) {
+        expected->tokens = expected->tokens > 1000 ? expected->tokens - 1000
+                                                   : 0;
+    }
+    if (rule == RULE_NONE) {
+        rule = by_guard(sim, spec, record, expected);
+    }
     if (rule != RULE_NONE) {
         return rule;
     }
@@ -100,8 +137,38 @@ before_delay(const struct sim *sim, uint32_t spec,
     if (job->frozen != RULE_NONE) {
         return job->frozen;
     }
-    return report->has_pushback && report->pushback_ms < 0 ? RULE_PUSHBACK_STOP
-                                                           : RULE_NONE;
+    return stop ? RULE_PUSHBACK_STOP : RULE_NONE;
+}
+
+/* What the decision says of throttle and budget is so. */
+static void
+check_guard(struct sim *sim, uint32_t spec, const struct record *record,
+            const struct expected *expected)
+{
+    const struct ledger_target *target = ledger_target_of(sim, spec);
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct decision *decision = &record->decision;
+    bool charged = expected->qualified && expected->tokens >= 0;
+    bool took = record->budget_slice != 0;
+
+    if (decision->tokens_milli != (expected->guarded ? expected->tokens : -1) ||
+        (decision->tokens_max_milli > 0) != charged) {
+        sim_fail(sim, VIOLATION_THROTTLE,
+                 "job %u: %" PRId64 " tokens of %s, not %" PRId64, spec,
+                 decision->tokens_milli, target->name, expected->tokens);
+    }
+    if (expected->guarded && !took &&
+        !ledger_budget_may_be(sim, target, 0, decision->budget_milli)) {
+        sim_fail(sim, VIOLATION_BUDGET,
+                 "job %u: %" PRId64 " left in the budget of %s", spec,
+                 decision->budget_milli, target->name);
+    }
+    /* A retry takes one, unless its job has one still. */
+    if (took != (decision->rule == RULE_RETRY_PLANNED &&
+                 decision->budget_milli >= 0 && job->token_slice == 0)) {
+        sim_fail(sim, VIOLATION_BUDGET, "job %u: a retry is%s paid", spec,
+                 took ? "" : " not");
+    }
 }
 
 struct bounds {
@@ -202,6 +269,40 @@ check_hedge_delay(struct sim *sim, uint32_t spec,
     }
 }
 
+/* Not before a hold ends, and spread a little behind that. */
+static bool
+is_held(struct sim *sim, uint32_t spec, const struct decision *decision)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct message_report *report = &job->over_report;
+    const struct ledger_target *target = ledger_target_of(sim, spec);
+    int64_t hold = ledger_hold_ms(sim, target);
+    int64_t delay = (int64_t)decision->delay_ms;
+
+    if (decision->delay_source != DELAY_TARGET_PUSHBACK) {
+        if (delay < hold) {
+            sim_fail(sim, VIOLATION_HOLD,
+                     "job %u: back in %" PRId64 " ms, %s is held for %" PRId64,
+                     spec, delay, target->name, hold);
+        }
+        return false;
+    }
+    if (hold == 0 || delay < hold || delay > hold + ledger_spread_ms(target)) {
+        sim_fail(sim, VIOLATION_HOLD,
+                 "job %u: %" PRId64 " ms, a hold of %s of %" PRId64, spec,
+                 delay, target->name, hold);
+    }
+    uint64_t most = ledger_policy_of(sim, spec, sim->gateway.policy_version)
+                        ->retry.max_pushback_ms;
+
+    if (report->has_pushback && report->pushback_ms > delay &&
+        most > (uint64_t)delay) {
+        sim_fail(sim, VIOLATION_HOLD, "job %u: its own pushback is longer",
+                 spec);
+    }
+    return true;
+}
+
 static void
 check_delay(struct sim *sim, uint32_t spec, const struct method_policy *policy,
             const struct decision *decision)
@@ -219,6 +320,9 @@ check_delay(struct sim *sim, uint32_t spec, const struct method_policy *policy,
             check_bounds(sim, spec, decision,
                          backoff_bounds(retry, job->free_streak - 1, 0));
         }
+        return;
+    }
+    if (is_held(sim, spec, decision)) {
         return;
     }
     if (job->over_report.has_pushback) {
@@ -303,7 +407,10 @@ ledger_decided(struct sim *sim, uint32_t spec, const struct record *record)
     const struct decision *decision = &record->decision;
     uint32_t version = sim->gateway.policy_version;
     const struct method_policy *policy = ledger_policy_of(sim, spec, version);
-    enum rule rule = before_delay(sim, spec, policy, version);
+    struct expected expected = {.tokens = -1};
+    enum rule rule = before_delay(sim, spec, record, &expected);
+
+    check_guard(sim, spec, record, &expected);
 
     job->over_is_fatal = by_code(&policy->retry, job) != RULE_NONE &&
                          rule == RULE_OVERLOADED_MARK;
@@ -334,6 +441,22 @@ ledger_decided(struct sim *sim, uint32_t spec, const struct record *record)
              rule_name(rule));
 }
 
+/* An OK gives back tokenRatio, up to the brim. */
+static void
+check_refund(struct sim *sim, uint32_t spec, const struct decision *decision)
+{
+    const struct ledger_target *target = ledger_target_of(sim, spec);
+    int64_t before = ledger_tokens(sim, target);
+    int64_t after = ledger_tokens_refunded(sim, target);
+
+    if (decision->tokens_milli != after ||
+        (decision->tokens_max_milli > 0) != (after != before)) {
+        sim_fail(sim, VIOLATION_THROTTLE,
+                 "job %u: %" PRId64 " tokens of %s after an OK, not %" PRId64,
+                 spec, decision->tokens_milli, target->name, after);
+    }
+}
+
 void
 ledger_settled(struct sim *sim, uint32_t spec, const struct record *record)
 {
@@ -355,6 +478,9 @@ ledger_settled(struct sim *sim, uint32_t spec, const struct record *record)
     if (job->running_count > 0) {
         sim_fail(sim, VIOLATION_HEDGE, "job %u: %u losers are not said", spec,
                  job->running_count);
+    }
+    if (success) {
+        check_refund(sim, spec, decision);
     }
     if (!sim_only_promises(sim) &&
         (decision->policy_version != sim->gateway.policy_version ||

@@ -345,6 +345,17 @@ waits_beside(const struct sim *sim, uint32_t spec)
            job->hedge_at <= sim->mono_ms && ledger_may_hedge(sim, spec);
 }
 
+/* A retry may wait for the end of a hold, and for its turn behind it. */
+static bool
+may_be_held(struct sim *sim, uint32_t spec)
+{
+    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct ledger_target *target = ledger_target_of(sim, spec);
+
+    return (job->charged > 0 || job->state == JOB_RUNNING) &&
+           sim->mono_ms <= target->released_at;
+}
+
 /* A suspect's ghost is on it: nothing else may be. */
 static bool
 is_haunted(const struct sim *sim, uint32_t worker)
@@ -489,11 +500,16 @@ ledger_check_idle(struct sim *sim)
         check_hopeless(sim, i);
         if (room.free[method] <= kept || job->suspect ||
             !(waits(sim, job) || waits_beside(sim, i)) ||
-            !is_below_limit(sim, i, tally.of_method[method])) {
+            !is_below_limit(sim, i, tally.of_method[method]) ||
+            may_be_held(sim, i)) {
             continue;
         }
         tell_ghosts(sim);
-        sim_fail(sim, VIOLATION_STUCK, "job %u waits, and %s could take it", i,
+        sim_fail(sim, VIOLATION_STUCK,
+                 "job %u waits in %s since %" PRId64 ", and %s could take it",
+                 i, job_state_name(job->state),
+                 (job->state == JOB_RUNNING ? job->hedge_at : job->due_at) -
+                     SIM_MONO_START,
                  room.who[method]);
     }
 }

@@ -80,6 +80,7 @@ ledger_ended(struct sim *sim, uint32_t spec, const struct record *record)
     struct ledger_job *job = &sim->ledger.jobs[spec];
 
     if (!sim->ledger.replaying) {
+        ledger_check_give_back(sim, spec, record);
         if (job->over) {
             ledger_settled(sim, spec, record);
             check_refused(sim, spec, record);

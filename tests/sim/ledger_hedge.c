@@ -184,15 +184,22 @@ freeze(struct ledger_job *job, enum rule rule)
 
 /* Its time has come, and something that was not so before forbids it. */
 static bool
-is_forbidden(const struct sim *sim, uint32_t spec, enum rule rule)
+is_forbidden(struct sim *sim, uint32_t spec, enum rule rule)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
+    const struct ledger_target *target = ledger_target_of(sim, spec);
 
     switch ((int)rule) {
     case RULE_RETRIES_OFF:
         return retries_are_off(sim);
     case RULE_ATTEMPTS_EXHAUSTED:
         return room_beside(sim, spec, job->running_count) == 0;
+    case RULE_THROTTLED:
+        return job->decision.rule == RULE_HEDGE_PLANNED &&
+               !ledger_tokens_allow(sim, target, ledger_tokens(sim, target));
+    case RULE_BUDGET_EXHAUSTED:
+        return job->decision.rule == RULE_HEDGE_PLANNED &&
+               ledger_budget_may_refuse(sim, target);
     case RULE_NO_WORKER:
         return !ledger_policy_of(sim, spec, sim->gateway.policy_version)
                     ->wait_for_ready &&

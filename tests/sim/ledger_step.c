@@ -202,6 +202,7 @@ ledger_crashed(struct sim *sim)
 
     memset(ledger->jobs, 0, sizeof(ledger->jobs));
     memset(ledger->keys, 0, sizeof(ledger->keys));
+    ledger_targets_crashed(sim);
     ledger->next_seq = 1;
     ledger->last_wall_ms = 0;
     ledger->replaying = true;
@@ -296,6 +297,7 @@ ledger_recovering(struct sim *sim)
             job->running[k].solo = false;
         }
     }
+    ledger_targets_recovering(sim, wall);
     memset(ledger->rules, 0, sizeof(ledger->rules));
     ledger_workers_away(sim);
 }

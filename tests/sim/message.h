@@ -69,6 +69,7 @@ struct message_report {
     char reason[SIM_WORD_BYTES];
     bool has_pushback;
     int64_t pushback_ms;
+    bool for_target;
     bool overloaded;
 };
 

@@ -24,6 +24,11 @@ static const char *const tenant_names[PLAN_TENANTS_MAX] = {
     "t",
 };
 
+/* By name, as policies sort them. */
+static const char *const target_names[] = {
+    "printer", "shared", "svc0", "svc1", "svc2", "svc3",
+};
+
 /* One of `count` numbers. */
 static uint64_t
 pick(struct rng *rng, const uint64_t *numbers, size_t count)
@@ -120,6 +125,8 @@ struct policy_block {
     struct text reasons[(2 * PLAN_METHODS_MAX + 1) * PLAN_REASONS];
     size_t reason_count;
     char words[2 * PLAN_METHODS_MAX + 2][2][SIM_WORD_BYTES];
+    struct target_policy
+        targets[sizeof(target_names) / sizeof(target_names[0])];
 };
 
 static const struct text *
@@ -180,6 +187,9 @@ make_row(struct policy_block *block, struct rng *rng, uint32_t limit,
         row->retry.max_attempts = limit;
         row->retry.attempts_clamped = true;
     }
+    if (chance(rng, 30)) {
+        row->target = plan_text(target_names[rng_below(rng, 2)]);
+    }
     row->hedged = chance(rng, 30);
     row->hedging_delay_ms = PICK(rng, 0, 10, 100, 500, 3000);
     row->attempt_timeout_ms = PICK(rng, 300, 1000, 5000, 20000);
@@ -233,6 +243,35 @@ add_row(struct policy_block *block, struct rng *rng, uint32_t limit,
     block->set.method_count++;
 }
 
+static void
+make_target(struct rng *rng, struct target_policy *target)
+{
+    target->has_throttle = chance(rng, 50);
+    target->tokens_max_milli = 1000 * (uint32_t)PICK(rng, 1, 2, 5, 10, 100);
+    target->tokens_ok_milli = (uint32_t)PICK(rng, 1, 100, 500, 546, 5000);
+    target->has_budget = chance(rng, 50);
+    target->budget_ratio_milli = (uint32_t)PICK(rng, 0, 100, 200, 1000);
+    target->budget_floor = (uint32_t)PICK(rng, 0, 1, 10);
+    target->budget_window_ms = (uint32_t)PICK(rng, 1000, 10000, 60000);
+}
+
+static void
+make_targets(struct policy_block *block, struct rng *rng)
+{
+    size_t *count = &block->set.target_count;
+
+    make_target(rng, &block->set.target_fallback);
+    for (size_t i = 0; i < sizeof(target_names) / sizeof(target_names[0]);
+         i++) {
+        if (chance(rng, 60)) {
+            make_target(rng, &block->targets[*count]);
+            block->targets[*count].name = plan_text(target_names[i]);
+            (*count)++;
+        }
+    }
+    block->set.targets = block->targets;
+}
+
 struct policy_set *
 plan_policy_new(const struct plan *plan, uint64_t seed, uint32_t version)
 {
@@ -252,6 +291,8 @@ plan_policy_new(const struct plan *plan, uint64_t seed, uint32_t version)
     qsort(block->rows, block->set.method_count, sizeof(block->rows[0]),
           row_order);
     block->set.methods = block->rows;
+    make_targets(block, &rng);
+    block->set.retries_off = chance(&rng, 6);
     return &block->set;
 }
 

@@ -122,6 +122,7 @@ imagine(struct sim *sim, struct execution *execution)
         outcome->pushback_ms = sim_chance(sim, 20) ? -1
                                                    : sim_between(sim, 0, 20000);
     }
+    outcome->for_target = outcome->has_pushback && sim_chance(sim, 25);
     outcome->overloaded = sim_chance(sim, 4);
 }
 
