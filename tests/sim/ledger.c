@@ -287,6 +287,9 @@ refused(struct sim *sim, uint32_t spec, const struct record *record)
         sim_fail(sim, VIOLATION_RECORD, "job %u: a refusal out of nothing (%s)",
                  spec, rule_name(record->decision.rule));
     }
+    if (!sim->ledger.replaying) {
+        ledger_check_give_back(sim, spec, record);
+    }
     if (job->over && !sim->ledger.replaying) {
         ledger_decided(sim, spec, record);
     }

@@ -149,7 +149,7 @@ check_guard(struct sim *sim, uint32_t spec, const struct record *record,
     const struct ledger_job *job = &sim->ledger.jobs[spec];
     const struct decision *decision = &record->decision;
     bool charged = expected->qualified && expected->tokens >= 0;
-    bool took = record->budget_slice != 0;
+    bool took = record->budget_delta_milli < 0;
 
     if (decision->tokens_milli != (expected->guarded ? expected->tokens : -1) ||
         (decision->tokens_max_milli > 0) != charged) {

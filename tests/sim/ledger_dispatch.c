@@ -345,15 +345,24 @@ waits_beside(const struct sim *sim, uint32_t spec)
            job->hedge_at <= sim->mono_ms && ledger_may_hedge(sim, spec);
 }
 
-/* A retry may wait for the end of a hold, and for its turn behind it. */
+/*
+ * A retry may wait for the end of a hold, and for its turn behind it: also of a
+ * target that guarded it before another policy.
+ */
 static bool
-may_be_held(struct sim *sim, uint32_t spec)
+may_be_held(const struct sim *sim, uint32_t spec)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
-    const struct ledger_target *target = ledger_target_of(sim, spec);
 
-    return (job->charged > 0 || job->state == JOB_RUNNING) &&
-           sim->mono_ms <= target->released_at;
+    if (job->charged == 0 && job->state != JOB_RUNNING) {
+        return false;
+    }
+    for (uint32_t i = 0; i < LEDGER_TARGETS_MAX; i++) {
+        if (sim->mono_ms <= sim->ledger.targets[i].released_at) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A suspect's ghost is on it: nothing else may be. */
@@ -453,7 +462,8 @@ check_hopeless(struct sim *sim, uint32_t spec)
         !ledger_policy_of(sim, spec, sim->gateway.policy_version)
              ->wait_for_ready &&
         sim->mono_ms >= sim->ledger.recovered_at + patience &&
-        !ledger_is_served(sim, sim->agents.specs[spec].method)) {
+        !ledger_is_served(sim, sim->agents.specs[spec].method) &&
+        !may_be_held(sim, spec)) {
         sim_fail(sim, VIOLATION_STUCK, "job %u waits, and nobody serves it",
                  spec);
     }

@@ -251,14 +251,16 @@ static void
 give_back(struct sim *sim, struct ledger_target *target, uint32_t spec,
           const struct record *record)
 {
-    const struct ledger_job *job = &sim->ledger.jobs[spec];
+    struct ledger_job *job = &sim->ledger.jobs[spec];
     struct ledger_slice *slice;
+    bool ends = is_end(record->type) || record->type == EVENT_RETRY_REFUSED;
 
-    if (!is_end(record->type) || record->budget_delta_milli != RETRY ||
+    if (!ends || record->budget_delta_milli != RETRY ||
         job->token_slice != record->budget_slice) {
         sim_fail(sim, VIOLATION_BUDGET, "job %u: gives back what it has not",
                  spec);
     }
+    job->token_slice = 0;
     /* By now the job may be guarded by another target: then it is lost. */
     if (record->budget_slice <= target->newest &&
         target->newest - record->budget_slice < SLICES) {
@@ -365,8 +367,10 @@ ledger_check_give_back(struct sim *sim, uint32_t spec,
                        const struct record *record)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
+    bool refused = record->type == EVENT_RETRY_REFUSED;
     bool due = job->token_slice != 0 &&
-               (job->running_count == 0 || ledger_has_retry_planned(job));
+               (job->running_count == 0 ? !refused
+                                        : ledger_has_retry_planned(job));
 
     if (due != (record->budget_slice != 0)) {
         sim_fail(sim, VIOLATION_BUDGET, "job %u %s a retry", spec,
