@@ -239,6 +239,104 @@ a_thousand_ghosts_are_freed_at_a_time(void **state)
     books_check(rig.engine);
 }
 
+/* ---- Hedged jobs ------------------------------------------------------- */
+
+enum { HEDGED = 600 };
+
+static char longest[5][129];
+
+static struct text
+long_text(int i, char letter)
+{
+    memset(longest[i], letter, 128);
+    return (struct text){.at = longest[i], .len = 128};
+}
+
+/* A worker for all methods of the longest service. */
+static uint64_t
+join_long(char letter, uint32_t concurrency)
+{
+    struct engine_slots slots = {.service = rig.submit.service};
+    struct engine_input input = {
+        .type = ENGINE_HELLO,
+        .hello = {.name = long_text(4, letter),
+                  .instance = rig.submit.tenant,
+                  .methods = &slots,
+                  .method_count = 1,
+                  .concurrency = concurrency},
+    };
+
+    rig_step(&input);
+    return rig.out.result.worker;
+}
+
+/* Jobs with ten attempts each and nothing but the longest texts. */
+static void
+run_hedged(uint64_t *ret_worker)
+{
+    struct method_policy *policy = rig_fallback();
+
+    rig.limits.jobs_max = HEDGED;
+    rig.limits.attempts_max = HEDGED * ENGINE_RUNNING_MAX;
+    rig_restart_empty();
+    policy->hedged = true;
+    policy->idempotency = IDEMPOTENCY_YES;
+    policy->retry.max_attempts = ENGINE_RUNNING_MAX;
+    policy->retry.retryable_codes = 0;
+    rig_use_policy();
+    rig.submit.service = long_text(0, 's');
+    rig.submit.method = long_text(1, 'm');
+    rig.submit.tenant = long_text(2, 't');
+    rig.submit.correlation = long_text(3, 'c');
+    rig.submit.deadline_ms = 4000;
+    for (uint32_t n = 1; n <= HEDGED; n++) {
+        rig_submit(n);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t count = HEDGED * ENGINE_RUNNING_MAX / 2;
+
+        ret_worker[i] = join_long((char)('a' + i), count);
+        rig_poll_acks(ret_worker[i], count, NULL, 0);
+        run_dry();
+    }
+    for (uint32_t n = 1; n <= HEDGED; n++) {
+        assert_int_equal(rig_view(n).running_count, ENGINE_RUNNING_MAX);
+    }
+    rig_seen();
+}
+
+static void
+many_hedged_jobs_end_within_the_outbox_at_their_deadline(void **state)
+{
+    (void)state;
+    uint64_t workers[2];
+
+    run_hedged(workers);
+    rig.now.mono.ms += 4000;
+    rig.now.wall.ms += 4000;
+    rig_tick();
+    assert_true(rig.out.command_count > ENGINE_COMMANDS_MAX / 2);
+    run_dry();
+    assert_int_equal(rig.stop_count, HEDGED * ENGINE_RUNNING_MAX);
+    books_check(rig.engine);
+}
+
+static void
+many_hedged_jobs_settled_at_once_fit_the_outbox(void **state)
+{
+    (void)state;
+    uint64_t workers[2];
+
+    run_hedged(workers);
+    rig_gone(workers[0], ENGINE_GONE_DEAD);
+    assert_true(rig.out.record_count > ENGINE_RECORDS_MAX / 4);
+    run_dry();
+    assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
+                     RULE_NON_RETRYABLE_CODE);
+    assert_int_equal(rig.stop_count, HEDGED * ENGINE_RUNNING_MAX / 2);
+    books_check(rig.engine);
+}
+
 int
 main(void)
 {
@@ -253,6 +351,8 @@ main(void)
         rig_test(the_size_covers_what_is_laid_out),
         rig_test(a_thousand_due_jobs_join_their_queues_at_a_time),
         rig_test(a_thousand_ghosts_are_freed_at_a_time),
+        rig_test(many_hedged_jobs_end_within_the_outbox_at_their_deadline),
+        rig_test(many_hedged_jobs_settled_at_once_fit_the_outbox),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
