@@ -127,7 +127,7 @@ apply_failed(struct engine *engine, struct job *job,
         job->suspect = record->final_lost;
     } else {
         job->attempts_free++;
-        job->free_streak += record->decision.rule != RULE_HEDGE_LOST;
+        job->free_streak++;
     }
     if (record->decision.rule == RULE_POISON && job->kills < UINT8_MAX) {
         job->kills++;

@@ -44,9 +44,8 @@ hedge_plan(const struct engine *engine, const struct job *job,
     int64_t delay_ms = duration_ms(job->method->policy->hedging_delay_ms);
 
     record->hedge = job->running != NULL;
-    if (!hedge_allowed(job) || job->suspect || job->frozen != RULE_NONE ||
-        left == 0 || running == ENGINE_RUNNING_MAX ||
-        engine->policy->retries_off ||
+    if (!hedge_allowed(job) || job->suspect || left == 0 ||
+        running == ENGINE_RUNNING_MAX || engine->policy->retries_off ||
         engine->now.mono.ms + delay_ms >= job_deadline(job).ms) {
         return;
     }

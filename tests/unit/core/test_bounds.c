@@ -270,9 +270,9 @@ join_long(char letter, uint32_t concurrency)
     return rig.out.result.worker;
 }
 
-/* Jobs with ten attempts each and nothing but the longest texts. */
+/* Jobs with ten attempts each, but `of_first` of the first job. */
 static void
-run_hedged(uint64_t *ret_worker)
+run_hedged(uint32_t of_first, bool are_long, uint64_t *ret_worker)
 {
     struct method_policy *policy = rig_fallback();
 
@@ -284,13 +284,17 @@ run_hedged(uint64_t *ret_worker)
     policy->retry.max_attempts = ENGINE_RUNNING_MAX;
     policy->retry.retryable_codes = 0;
     rig_use_policy();
-    rig.submit.service = long_text(0, 's');
-    rig.submit.method = long_text(1, 'm');
     rig.submit.tenant = long_text(2, 't');
-    rig.submit.correlation = long_text(3, 'c');
+    if (are_long) {
+        rig.submit.service = long_text(0, 's');
+        rig.submit.method = long_text(1, 'm');
+        rig.submit.correlation = long_text(3, 'c');
+    }
     rig.submit.deadline_ms = 4000;
+    rig.submit.max_attempts = of_first;
     for (uint32_t n = 1; n <= HEDGED; n++) {
         rig_submit(n);
+        rig.submit.max_attempts = 0;
     }
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t count = HEDGED * ENGINE_RUNNING_MAX / 2;
@@ -299,7 +303,7 @@ run_hedged(uint64_t *ret_worker)
         rig_poll_acks(ret_worker[i], count, NULL, 0);
         run_dry();
     }
-    for (uint32_t n = 1; n <= HEDGED; n++) {
+    for (uint32_t n = 2; n <= HEDGED; n++) {
         assert_int_equal(rig_view(n).running_count, ENGINE_RUNNING_MAX);
     }
     rig_seen();
@@ -311,13 +315,13 @@ many_hedged_jobs_end_within_the_outbox_at_their_deadline(void **state)
     (void)state;
     uint64_t workers[2];
 
-    run_hedged(workers);
+    run_hedged(1, false, workers);
     rig.now.mono.ms += 4000;
     rig.now.wall.ms += 4000;
     rig_tick();
     assert_true(rig.out.command_count > ENGINE_COMMANDS_MAX / 2);
     run_dry();
-    assert_int_equal(rig.stop_count, HEDGED * ENGINE_RUNNING_MAX);
+    assert_int_equal(rig.stop_count, HEDGED * ENGINE_RUNNING_MAX - 9);
     books_check(rig.engine);
 }
 
@@ -327,14 +331,15 @@ many_hedged_jobs_settled_at_once_fit_the_outbox(void **state)
     (void)state;
     uint64_t workers[2];
 
-    run_hedged(workers);
-    rig_gone(workers[0], ENGINE_GONE_DEAD);
-    assert_true(rig.out.record_count > ENGINE_RECORDS_MAX / 4);
-    run_dry();
-    assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
-                     RULE_NON_RETRYABLE_CODE);
-    assert_int_equal(rig.stop_count, HEDGED * ENGINE_RUNNING_MAX / 2);
-    books_check(rig.engine);
+    for (uint32_t of_first = 1; of_first <= 12; of_first++) {
+        run_hedged(of_first, of_first == 12, workers);
+        rig_gone(workers[0], ENGINE_GONE_DEAD);
+        assert_true(rig.out.record_count > ENGINE_RECORDS_MAX / 2);
+        run_dry();
+        assert_int_equal(rig_record(EVENT_JOB_FAILED)->decision.rule,
+                         RULE_NON_RETRYABLE_CODE);
+        books_check(rig.engine);
+    }
 }
 
 int

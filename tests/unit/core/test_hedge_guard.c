@@ -198,6 +198,35 @@ what_a_stop_keeps_from_starting_gives_its_token_back(void **state)
 }
 
 static void
+what_is_refused_at_its_turn_gives_its_token_back(void **state)
+{
+    (void)state;
+    hedges_use(4, 100);
+    budget(0, 3);
+    hedges_join(2);
+    rig_submit(1);
+    rig_advance(100);
+    rig_poll(hedges_worker[0], 0); /* nobody is free any more */
+    rig_poll(hedges_worker[1], 0);
+    hedges_push_back(1, 1, 0);
+    rig_poll(hedges_worker[0], 0);
+    hedges_listen();
+    if (hedges_running(1) == 2) {
+        hedges_push_back(1, 3, 0);
+    }
+    assert_int_equal(rig_view(1).state, JOB_RUNNING);
+    int64_t before = target().budget_milli;
+
+    rig.policy.retries_off = true;
+    rig_use_policy();
+    rig_poll(rig_hello("w9", "1", 1), 1);
+    assert_int_equal(rig_record(EVENT_RETRY_REFUSED)->decision.rule,
+                     RULE_RETRIES_OFF);
+    assert_int_equal(target().budget_milli, before + 1000);
+    hedges_succeed(1, 2);
+}
+
+static void
 a_pushback_for_the_target_holds_hedges_too(void **state)
 {
     (void)state;
@@ -230,6 +259,7 @@ main(void)
         rig_test(each_hedge_takes_its_token_and_an_empty_budget_stops_them),
         rig_test(one_that_follows_a_failure_takes_one_token_and_not_two),
         rig_test(what_a_stop_keeps_from_starting_gives_its_token_back),
+        rig_test(what_is_refused_at_its_turn_gives_its_token_back),
         rig_test(a_pushback_for_the_target_holds_hedges_too),
     };
 

@@ -87,6 +87,9 @@ a_hedge_waits_for_a_worker_and_the_job_is_shown_as_running(void **state)
     engine_stats(rig.engine, rig.now, &stats);
     assert_int_equal(stats.jobs[JOB_RUNNING], 1);
     assert_int_equal(stats.jobs[JOB_READY], 0);
+    const struct job *job = slab_at(&rig.engine->jobs, rig_view(1).slot);
+
+    assert_true(job->waiting && job->is_retry);
     hedges_worker[1] = rig_hello("w1", "1", 1);
     rig_poll(hedges_worker[1], 1);
     assert_int_equal(hedges_running(1), 2);
@@ -154,6 +157,7 @@ no_more_run_at_once_than_the_engine_allows_a_job(void **state)
     rig_submit(1);
     assert_int_equal(hedges_running(1), ENGINE_RUNNING_MAX);
     assert_int_equal(rig_view(1).until_wall_ms, 0);
+    assert_int_equal(rig.last[EVENT_RETRY_REFUSED].type, 0);
     hedges_fail(1, 3, REDIAL_UNAVAILABLE, "DOWN");
     assert_int_equal(hedges_running(1), ENGINE_RUNNING_MAX);
     assert_int_equal(rig.assigned_count, ENGINE_RUNNING_MAX + 1);
@@ -651,6 +655,37 @@ a_report_that_is_said_again_is_no_other_ones(void **state)
     hedges_succeed(1, 2);
 }
 
+static void
+a_report_of_a_lost_one_is_late_whatever_was_said_of_others(void **state)
+{
+    (void)state;
+    hedges_use(4, 0);
+    rig_fallback()->retry.max_attempts = 3;
+    rig_use_policy();
+    hedges_join(3);
+    rig_submit(1);
+    struct engine_token third = hedges_token(1, 3);
+    uint32_t away = rig.assigned[2].worker == hedges_worker[2] ? 2 : 0;
+
+    assert_int_equal(away, 2);
+    rig_poll(hedges_worker[2], 0);
+    rig_gone(hedges_worker[2], ENGINE_GONE_DROPPED);
+    for (int i = 0; i < 10; i++) {
+        hedges_beat(2);
+        rig_poll(hedges_worker[0], 0);
+        rig_poll(hedges_worker[1], 0);
+        rig_advance(1000);
+    }
+    assert_int_equal(rig_record(EVENT_ATTEMPT_LOST)->attempt, 3);
+    hedges_fail(1, 1, REDIAL_UNAVAILABLE, "DOWN");
+    hedges_worker[2] = rig_hello("w2", "1", 1);
+    hedges_listen();
+    assert_int_equal(rig_succeed(hedges_worker[2], third)->status,
+                     REDIAL_NOT_FOUND);
+    rig_expect("attempt.late");
+    hedges_succeed(1, 2);
+}
+
 int
 main(void)
 {
@@ -685,6 +720,7 @@ main(void)
         rig_test(without_a_worker_the_one_that_runs_may_still_win),
         rig_test(an_overload_mark_freezes_unless_the_code_is_fatal),
         rig_test(a_report_that_is_said_again_is_no_other_ones),
+        rig_test(a_report_of_a_lost_one_is_late_whatever_was_said_of_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
