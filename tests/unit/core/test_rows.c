@@ -123,6 +123,8 @@ static uint64_t priority; /* as a varint of any size */
 static uint64_t attempt;
 static uint64_t flag;
 static uint8_t format;
+static uint32_t running_count;
+static struct engine_running running[ENGINE_RUNNING_MAX + 1];
 
 static uint8_t *
 put_B16(uint8_t *at, const void *value)
@@ -191,16 +193,18 @@ loads_into(struct engine *engine)
     for (int i = 0; i < 5; i++) {
         at = put_text(at, "");
     }
-    if (worker_name != NULL) {
+    if (worker_name != NULL && format >= 2) {
+        at = varint_write(at, running_count);
+    }
+    for (uint32_t i = 0; worker_name != NULL && i < running_count; i++) {
         if (format >= 2) {
-            at = varint_write(at, 1);
-            at = varint_write(at, attempt);
-            at = varint_write(at, job.fence);
+            at = varint_write(at, running[i].number);
+            at = varint_write(at, running[i].fence);
             at = varint_write(at, zigzag_encode(job.state_wall_ms));
         }
         at = put_text(at, worker_name);
-        at = varint_write(at, 10000);
-        at = varint_write(at, 1000);
+        at = varint_write(at, 10000 + i);
+        at = varint_write(at, 1000 + i);
     }
     return engine_load_job(engine, row, (size_t)(at - row));
 }
@@ -232,6 +236,24 @@ make_up(void)
     attempt = 0;
     flag = 0;
     format = 2;
+    running_count = 1;
+    for (uint32_t i = 0; i <= ENGINE_RUNNING_MAX; i++) {
+        running[i].number = i + 1;
+        running[i].fence = i + 1;
+    }
+}
+
+/* A job with this many attempts that run. */
+static void
+make_up_running(uint32_t count)
+{
+    make_up();
+    job.state = JOB_RUNNING;
+    job.fence = count;
+    job.seq = count;
+    attempt = count;
+    worker_name = "w/1";
+    running_count = count;
 }
 
 static void
@@ -274,16 +296,75 @@ fields_out_of_range_are_refused(void **state)
     REFUSES(job.state = JOB_RUNNING);
     REFUSES(job.state = JOB_RUNNING; worker_name = "w/1");
     REFUSES(job.state = JOB_RUNNING; job.fence = 1; worker_name = "");
-    make_up();
-    job.state = JOB_RUNNING;
-    job.fence = 1;
-    worker_name = "w/1";
+    make_up_running(1);
     assert_true(loads());
     format = 1;
     assert_true(loads());
     REFUSES(format = 1; job.state = JOB_RUNNING; worker_name = "w/1");
     REFUSES(format = 1; job.state = JOB_RUNNING; job.fence = 1;
             worker_name = "");
+}
+
+static void
+attempts_that_cannot_run_beside_each_other_are_refused(void **state)
+{
+    (void)state;
+    make_up_running(3);
+    assert_true(loads());
+    make_up_running(ENGINE_RUNNING_MAX);
+    assert_true(loads());
+    make_up_running(ENGINE_RUNNING_MAX + 1);
+    assert_false(loads());
+    make_up_running(3);
+    running_count = 0;
+    assert_false(loads());
+
+#define REFUSES_RUNNING(change) \
+    do {                        \
+        make_up_running(3);     \
+        change;                 \
+        assert_false(loads());  \
+    } while (0)
+
+    REFUSES_RUNNING(running[1].fence = 1);
+    REFUSES_RUNNING(running[1].fence = 3);
+    REFUSES_RUNNING(running[1].number = 1);
+    REFUSES_RUNNING(running[2].number = 4);
+    REFUSES_RUNNING(running[2].fence = 4);
+    REFUSES_RUNNING(running[0].fence = 0);
+    REFUSES_RUNNING(worker_name = "");
+}
+
+static void
+each_running_attempt_has_what_its_row_says(void **state)
+{
+    (void)state;
+    struct engine *engine = empty_engine();
+
+    make_up_running(3);
+    assert_true(loads_into(engine));
+    const struct job *loaded = slab_at(&engine->jobs, 0);
+    const struct attempt *at = loaded->running;
+
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(at->number, i + 1);
+        assert_int_equal(at->fence, i + 1);
+        assert_int_equal(at->lease_ms, 10000 + i);
+        assert_int_equal(at->timeout_ms, 1000 + i);
+        assert_int_equal(at->started_wall_ms, 1700000000000);
+        at = at->next;
+    }
+    assert_null(at);
+    static uint8_t row[ENGINE_EXPORT_MAX];
+    size_t len = engine_export_job(engine, 0, row);
+    struct engine *again = empty_engine();
+
+    assert_true(engine_load_job(again, row, len));
+    loaded = slab_at(&again->jobs, 0);
+    assert_int_equal(loaded->running->next->lease_ms, 10001);
+    assert_int_equal(loaded->running->next->timeout_ms, 1001);
+    free(engine);
+    free(again);
 }
 
 static void
@@ -311,9 +392,7 @@ as_many_attempts_as_twice_the_limit_fit(void **state)
     struct engine *engine = empty_engine();
     char name[4] = "w/a";
 
-    make_up();
-    job.state = JOB_RUNNING;
-    job.fence = 1;
+    make_up_running(1);
     worker_name = name;
     for (uint32_t i = 0; i < 9; i++) {
         name[2] = (char)('a' + i);
@@ -408,6 +487,8 @@ main(void)
         rig_test(a_row_with_flipped_bits_is_refused_or_harmless),
         rig_test(there_is_room_for_no_more_rows_than_twice_the_jobs),
         rig_test(fields_out_of_range_are_refused),
+        rig_test(attempts_that_cannot_run_beside_each_other_are_refused),
+        rig_test(each_running_attempt_has_what_its_row_says),
         rig_test(as_many_names_as_twice_the_limits_fit),
         rig_test(as_many_attempts_as_twice_the_limit_fit),
         rig_test(a_row_whose_key_finds_no_room_is_refused),
