@@ -127,6 +127,13 @@ add_event_ending(struct text *text, const Redial__V1__Event *event)
 {
     struct line_ending ending = {event->code, event->reason, event->text};
 
+    /* The gateway's own reason is the rule, which is told below. */
+    if (event->decision != NULL && is_given(event->reason) &&
+        is_given(event->decision->rule) &&
+        strcmp(event->reason, event->decision->rule) == 0) {
+        ending.reason = NULL;
+    }
+
     if (event->has_code && event->code != REDIAL__V1__CODE__OK) {
         text_add(text, "  ");
         line_add_ending(text, &ending, LINE_TEXT_COLUMNS);

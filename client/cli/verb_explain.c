@@ -109,12 +109,12 @@ take_job(struct question *question)
                         id);
         return false;
     }
-    if (args_has(cli->args, OPTION_ATTEMPT) ||
+    if (cli->args->word_count > 0 || args_has(cli->args, OPTION_ATTEMPT) ||
         args_has(cli->args, OPTION_TIME_LEFT) ||
         args_has(cli->args, OPTION_IDEMPOTENT)) {
-        (void)cli_usage(cli, "a job has its own attempts, deadline and "
-                             "idempotency: --for-job stands\n"
-                             "  without --attempt, --deadline and "
+        (void)cli_usage(cli, "a job has its own method, attempts, deadline and "
+                             "idempotency: --for-job stands without "
+                             "SERVICE/METHOD, --attempt, --deadline and "
                              "--idempotent");
         return false;
     }
@@ -197,8 +197,13 @@ verb_policy_explain(struct cli *cli)
     if (args_has(cli->args, OPTION_JSON)) {
         cli_print_json(cli, &answer->base);
     } else {
-        explain_add(&cli->line, &question.request, answer,
-                    terminal_columns(cli));
+        struct explain_options options = {
+            .now_ms = cli->wall_ms(),
+            .columns = terminal_columns(cli),
+            .verbose = args_has(cli->args, OPTION_VERBOSE),
+        };
+
+        explain_add(&cli->line, &question.request, answer, &options);
         cli_print(cli);
     }
     redial_i_response_fini(&response);

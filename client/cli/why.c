@@ -9,6 +9,7 @@
 
 #define NAME_COLUMNS 40 /* of names that a gateway gives */
 #define TITLE        "%-9s "
+#define LONG_MS      10000 /* who counts the zeros of more? */
 
 static bool
 is_given(const char *string)
@@ -68,7 +69,10 @@ add_given(struct text *text, const struct why *why, size_t indent)
 {
     const Redial__V1__Outcome *failure = why->failure;
 
-    if (failure != NULL && failure->code != REDIAL__V1__CODE__OK) {
+    /* A reason that is the rule is the gateway's own, not what was given. */
+    if (failure != NULL && failure->code != REDIAL__V1__CODE__OK &&
+        !is_word(failure->reason,
+                 is_given(why->decision->rule) ? why->decision->rule : "")) {
         begin_line(text, "given", indent);
         line_add_outcome(text, failure, LINE_TEXT_COLUMNS);
         if (failure->has_pushback_ms) {
@@ -180,24 +184,24 @@ add_clamp(struct text *text, const struct why *why)
     }
 }
 
-/* A delay that is not drawn yet: between what and what, and when at last. */
+/* A delay that is not drawn yet: between what and what. */
 static void
-add_range(struct text *text, const struct why *why)
+add_range(struct text *text, const struct why *why, size_t indent)
 {
     const Redial__V1__Decision *decision = why->decision;
 
+    begin_line(text, "delay", indent);
     text_addf(text, "%" PRIu64 " to %" PRIu64 " ms, as chance draws",
               why->delay_ms_min, why->delay_ms_max);
     if (decision->has_backoff_ms) {
-        text_addf(text, " around backoff %" PRIu64 " ms", decision->backoff_ms);
+        text_addf(text, "; backoff %" PRIu64 " ms before jitter",
+                  decision->backoff_ms);
     }
-    if (decision->has_until_wall_ms) {
-        text_add(text, ", until ");
-        units_add_wall(text,
-                       decision->until_wall_ms +
-                           (int64_t)(why->delay_ms_max - decision->delay_ms));
-        text_add(text, " at the latest");
-    }
+    text_add(text, "\n");
+    begin_line(text, "next try", indent);
+    units_add_wall(text, why->now_ms + (int64_t)why->delay_ms_min);
+    text_add(text, " to ");
+    units_add_wall(text, why->now_ms + (int64_t)why->delay_ms_max);
     text_add(text, "\n");
 }
 
@@ -206,15 +210,20 @@ add_delay(struct text *text, const struct why *why, size_t indent)
 {
     const Redial__V1__Decision *decision = why->decision;
 
+    if (why->delay_ms_max > why->delay_ms_min) {
+        add_range(text, why, indent);
+        return;
+    }
     if (!decision->has_delay_ms) {
         return;
     }
     begin_line(text, "delay", indent);
-    if (why->delay_ms_max > why->delay_ms_min) {
-        add_range(text, why);
-        return;
-    }
     text_addf(text, "%" PRIu64 " ms", decision->delay_ms);
+    if (decision->delay_ms >= LONG_MS) {
+        text_add(text, " (");
+        units_add_duration(text, decision->delay_ms);
+        text_add(text, ")");
+    }
     add_source(text, why);
     add_clamp(text, why);
     if (decision->has_until_wall_ms) {

@@ -17,6 +17,7 @@ struct why {
     bool overloaded;                    /* the worker said so */
     uint64_t delay_ms_min; /* over all that chance may draw; 0 and 0: drawn */
     uint64_t delay_ms_max;
+    int64_t now_ms;     /* from when that counts, since 1970 UTC */
     const char *beside; /* "hedge beside attempt 1", or NULL */
 };
 

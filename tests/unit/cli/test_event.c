@@ -88,6 +88,25 @@ an_event_is_one_line(void **state)
 }
 
 static void
+a_reason_that_is_the_rule_is_told_once(void **state)
+{
+    Redial__V1__Event event = event_of("attempt.failed");
+    Redial__V1__Decision decision = REDIAL__V1__DECISION__INIT;
+
+    (void)state;
+    event.has_code = true;
+    event.code = REDIAL__V1__CODE__CANCELLED;
+    event.reason = (char *)(uintptr_t) "HEDGE_LOST";
+    event.decision = &decision;
+    decision.rule = event.reason;
+    text_clear(&text);
+    event_add_brief(&text, &event);
+    assert_string_equal(text_string(&text),
+                        "    +0 ms  attempt.failed     CANCELLED  HEDGE_LOST: "
+                        "another attempt of the job settled it first");
+}
+
+static void
 an_event_about_no_job_is_shown_as_well(void **state)
 {
     Redial__V1__Event event = REDIAL__V1__EVENT__INIT;
@@ -239,6 +258,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_one_line),
+        cmocka_unit_test(a_reason_that_is_the_rule_is_told_once),
         cmocka_unit_test(an_event_about_no_job_is_shown_as_well),
         cmocka_unit_test(what_a_worker_asks_for_is_told),
         cmocka_unit_test(a_hedge_is_told_from_a_retry),

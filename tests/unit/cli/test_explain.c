@@ -82,8 +82,10 @@ teardown(void **state)
 static const char *
 explained(size_t columns)
 {
+    struct explain_options options = {.now_ms = NOW, .columns = columns};
+
     text_clear(&text);
-    explain_add(&text, &request, &answer, columns);
+    explain_add(&text, &request, &answer, &options);
     return text_string(&text);
 }
 
@@ -91,12 +93,13 @@ static void
 the_decision_comes_first_then_each_step(void **state)
 {
     (void)state;
-    answer.sentence = unconst("The attempt would be tried again.");
+    answer.sentence = unconst("retries in 960 ms to 1.44 s");
     assert_string_equal(
         explained(0),
-        "RETRY_PLANNED: The attempt would be tried again.\n"
-        "  delay     960 to 1440 ms, as chance draws around backoff 1200 ms, "
-        "until 2026-02-01T00:00:00.440Z at the latest\n"
+        "RETRY_PLANNED: retries in 960 ms to 1.44 s\n"
+        "  delay     960 to 1440 ms, as chance draws; backoff 1200 ms before "
+        "jitter\n"
+        "  next try  2026-01-31T23:59:59.960Z to 2026-02-01T00:00:00.440Z\n"
         "  attempts  2 charged, 0 free, 3 left\n"
         "\n"
         "  1  overloaded  passes     the worker did not say so\n"
@@ -130,6 +133,49 @@ the_rule_has_words_where_the_gateway_gives_none(void **state)
     answer.n_steps = 0;
     answer.sentence = unconst("who\nknows");
     assert_string_equal(explained(0), "who knows\n");
+}
+
+static void
+the_rule_is_not_said_twice(void **state)
+{
+    (void)state;
+    decision.rule = unconst("THROTTLED");
+    answer.sentence = unconst("no retry (THROTTLED): used up (for now)");
+    assert_int_equal(
+        strncmp(explained(0), "THROTTLED: no retry: used up (for now)\n", 39),
+        0);
+}
+
+static void
+steps_behind_the_end_are_one_line(void **state)
+{
+    Redial__V1__ExplainStep rest[3];
+    Redial__V1__ExplainStep *all[] = {&steps[0], &steps[1], &rest[0], &rest[1],
+                                      &rest[2]};
+    struct explain_options options = {.verbose = true};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        rest[i] = steps[2];
+        rest[i].text = unconst("an earlier step has ended it");
+    }
+    rest[1].name = unconst("budget");
+    rest[2].name = unconst("retry");
+    answer.steps = all;
+    answer.n_steps = 5;
+    assert_non_null(strstr(explained(0),
+                           "  2  code        ends here  ABORTED is not in the "
+                           "list\n"
+                           "     3 more      not asked  throttle, budget, "
+                           "retry\n"));
+    text_clear(&text);
+    explain_add(&text, &request, &answer, &options);
+    assert_non_null(strstr(text_string(&text),
+                           "  3  retry       not asked  an earlier step has "
+                           "ended it\n"));
+    /* Those that say something of their own are shown. */
+    rest[1].text = unconst("no budget");
+    assert_null(strstr(explained(0), "more"));
 }
 
 static void
@@ -180,6 +226,8 @@ main(void)
         TEST(the_decision_comes_first_then_each_step),
         TEST(without_chance_there_is_one_delay),
         TEST(the_rule_has_words_where_the_gateway_gives_none),
+        TEST(the_rule_is_not_said_twice),
+        TEST(steps_behind_the_end_are_one_line),
         TEST(long_steps_are_broken_and_stay_in_their_column),
         TEST(colour_does_not_move_a_column),
         TEST(words_of_a_gateway_do_no_harm_to_a_terminal),

@@ -81,10 +81,12 @@ a_job_brings_its_own_counts(void **state)
          "{\"failure\":{\"code\":\"INTERNAL\"},\"job_id\":\"" FAKE_ID_1 "\"}");
     misused("policy explain --for-job " FAKE_ID_1 " --code INTERNAL "
             "--attempt 2",
-            "a job has its own attempts");
+            "a job has its own method");
     misused("policy explain --for-job " FAKE_ID_1 " --code INTERNAL "
             "--deadline 2s",
-            "a job has its own attempts");
+            "a job has its own method");
+    misused("policy explain a.B/C --for-job " FAKE_ID_1 " --code INTERNAL",
+            "a job has its own method");
     misused("policy explain --for-job fox --code INTERNAL",
             "\"fox\" is not the id of a job");
 }

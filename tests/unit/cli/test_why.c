@@ -144,6 +144,9 @@ what_the_worker_asked_for_is_given(void **state)
     failure.for_target = false;
     assert_string_equal(line_of(&why, "given"),
                         "UNAVAILABLE HTTP_503, asked not to come back");
+    failure.reason = decision.rule;
+    assert_string_equal(line_of(&why, "given"), "");
+    failure.reason = NULL;
     failure.code = REDIAL__V1__CODE__OK;
     assert_string_equal(line_of(&why, "given"), "");
 }
@@ -231,6 +234,10 @@ a_delay_that_was_drawn_shows_its_bound(void **state)
                         "3121 ms, drawn up to 8000 ms of backoff");
     decision.delay_ms = 8000;
     assert_string_equal(line_of(&why, "delay"), "8000 ms = backoff 8000 ms");
+    decision.delay_ms = 90500;
+    decision.backoff_ms = 90500;
+    assert_string_equal(line_of(&why, "delay"),
+                        "90500 ms (1 m 30 s) = backoff 90500 ms");
 }
 
 static void
