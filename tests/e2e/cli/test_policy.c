@@ -269,6 +269,24 @@ why_tells_hedges_apart(void **state)
 }
 
 static void
+simulate_tries_another_policy_on_what_happened(void **state)
+{
+    (void)state;
+    run(1, "call test/Run -d fail_9_UNAVAILABLE_TIRED");
+    write_config("{\"methodConfig\":[]}");
+    run(0, "policy simulate --policy %s -v", config_path);
+    says(result.out, "recorded");
+    says(result.out, "replayed");
+    says(result.err, " events, until ");
+    run(0, "policy simulate --policy %s --json", config_path);
+    says(result.out, "\"THROTTLED\": 1");
+    says(result.out, "\"ATTEMPTS_EXHAUSTED\": 1");
+    write_config("{");
+    run(3, "policy simulate --policy %s", config_path);
+    run(3, "policy simulate --policy /nowhere/redial.json");
+}
+
+static void
 questions_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -300,6 +318,7 @@ main(void)
         RUNNING(budget_shows_what_a_target_has_left),
         RUNNING(why_has_every_figure_of_a_decision),
         RUNNING(why_tells_hedges_apart),
+        RUNNING(simulate_tries_another_policy_on_what_happened),
         RUNNING(questions_that_make_no_sense_are_refused),
     };
 
