@@ -283,6 +283,8 @@ expect_attempt(struct world *world, const struct statement *statement)
             check_range(world, "before", call->charged_before, value);
         } else if ((value = check_option(word, "remaining")) != NULL) {
             check_range(world, "remaining", (int64_t)call->remaining_ms, value);
+        } else if ((value = check_option(word, "timeout")) != NULL) {
+            check_range(world, "timeout", (int64_t)call->timeout_ms, value);
         } else if ((value = check_option(word, "on")) != NULL) {
             if (strcmp(call->worker, value) != 0) {
                 world_fail(world, "worker %s has got it", call->worker);
@@ -300,9 +302,17 @@ expect_nothing(struct world *world, const struct statement *statement)
     size_t from = world->seen_count;
 
     need_words(world, statement, 3);
-    run_to(world, check_number(world, statement->words[2]));
+    int64_t until = check_number(world, statement->words[2]);
+
+    run_to(world, until);
     for (; from < world->seen_count; from++) {
         enum event_type type = world->seen[from].record.type;
+
+        /* Real time does not stop at a point. */
+        if (world->seen[from].at - world->skew + world->early > until &&
+            world->is_real) {
+            break;
+        }
 
         if (type == EVENT_ATTEMPT_STARTED || type == EVENT_JOB_SUCCEEDED ||
             type == EVENT_JOB_FAILED || type == EVENT_JOB_CANCELLED ||

@@ -287,10 +287,11 @@ load(struct world *world, const char *json)
 }
 
 static bool
-core_use_policy(struct world *world, const char *json)
+core_use_policy(struct world *world, const char *json, bool refused)
 {
     struct config *config = load(world, json);
 
+    (void)refused;
     if (config == NULL) {
         return false;
     }
@@ -532,6 +533,7 @@ core_world(struct world *ret_world)
         .advance = core_advance,
         .await = core_await,
         .state_of = core_state_of,
+        .verb = core_verb,
     };
 
     core.now = (struct now){.mono = {1000000}, .wall = {1700000000000}};

@@ -107,4 +107,8 @@ core_open_worker(struct world *world, const struct worker_asked *asked);
 void
 core_change_worker(struct world *world, const char *name, const char *how);
 
+/* The verbs that only this world has. */
+bool
+core_verb(struct world *world, const struct statement *statement);
+
 #endif

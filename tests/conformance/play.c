@@ -80,7 +80,7 @@ do_policy(struct world *world, const struct statement *statement)
     for (int i = first + 1; i < statement->count; i++) {
         replace(world, json, statement->words[i]);
     }
-    bool used = world->ops->use_policy(world, json);
+    bool used = world->ops->use_policy(world, json, refused);
 
     world->expectations += refused;
     if (used == refused) {
@@ -314,6 +314,7 @@ say(struct world *world, const struct statement *statement, int from,
             world_fail(world, "unknown word: %s", word);
         }
     }
+    (void)world->ops->await(world, job, EVENT_ATTEMPT_STARTED, attempt);
     struct answer answer = world->ops->report(
         world, world_call(world, job, attempt), said);
 
@@ -357,6 +358,7 @@ do_times_out(struct world *world, const struct statement *statement)
 {
     int job = world_job(world, statement->words[1], false);
 
+    (void)world->ops->await(world, job, EVENT_ATTEMPT_STARTED, 0);
     world->ops->time_out(world, world_call(world, job, 0));
 }
 
@@ -408,7 +410,7 @@ play_one(struct world *world, const struct statement *statement)
 {
     world->statement = statement;
     if (!do_verb(world, statement) && !check_verb(world, statement) &&
-        !core_verb(world, statement)) {
+        (world->ops->verb == NULL || !world->ops->verb(world, statement))) {
         world_fail(world, "unknown verb");
     }
 }

@@ -102,8 +102,11 @@ struct answer {
 struct world;
 
 struct world_ops {
-    /* The first one starts the gateway; false: it was refused. */
-    bool (*use_policy)(struct world *world, const char *json);
+    /*
+     * The first one starts the gateway; false: it was refused, which `refused`
+     * says to expect.
+     */
+    bool (*use_policy)(struct world *world, const char *json, bool refused);
     void (*open_worker)(struct world *world, const struct worker_asked *asked);
     /* how: dies, drops, leaves, quiet, awake, silent-acks */
     void (*change_worker)(struct world *world, const char *name,
@@ -121,6 +124,8 @@ struct world_ops {
                   uint32_t attempt);
     /* The state as shown to agents; "NONE" when it is not live. */
     const char *(*state_of)(struct world *world, int job);
+    /* What only this world has; NULL: nothing. False: no such verb. */
+    bool (*verb)(struct world *world, const struct statement *statement);
 };
 
 struct world {
@@ -170,15 +175,10 @@ void
 world_play(struct world *world, const struct section *section,
            const struct row *row);
 
-/* The two worlds; one at a time. */
+/* The pure one. At the end of a row the log must rebuild its state. */
 void
 core_world(struct world *ret_world);
 
-/* What only the core shows; false: no such verb. */
-bool
-core_verb(struct world *world, const struct statement *statement);
-
-/* At the end of a row: the log must rebuild the state. */
 void
 core_close(struct world *world);
 
