@@ -190,7 +190,9 @@ codec_report(const Redial__V1__AttemptReport *report, uint64_t worker,
     if (report->outcome != NULL) {
         made.kind = REPORT_OUTCOME;
         status = take_outcome(report->outcome, limits, &made, ret_error);
-    } else if (report->not_started) {
+    }
+    /* With an outcome as well: that says why. */
+    if (report->not_started) {
         made.kind = REPORT_NOT_STARTED;
     }
     if (status != REDIAL_OK) {

@@ -258,6 +258,38 @@ a_pushback_for_the_target_reaches_the_engine_only_with_a_pushback(void **state)
     assert_int_equal(got.pushback_ms, 300);
 }
 
+/* The library sends both: what was not started is free, whatever the code. */
+static void
+not_started_goes_before_the_outcome_that_says_why(void **state)
+{
+    Redial__V1__AttemptReport report = REDIAL__V1__ATTEMPT_REPORT__INIT;
+    Redial__V1__Outcome outcome = REDIAL__V1__OUTCOME__INIT;
+    Redial__V1__Token token = REDIAL__V1__TOKEN__INIT;
+    char id[] = "018f0000-0000-7000-8000-000000000001";
+    struct codec_limits limits;
+    struct engine_report got;
+    struct wire_error error;
+
+    (void)state;
+    codec_limits_default(&limits);
+    token.job_id = id;
+    report.token = &token;
+    report.outcome = &outcome;
+    outcome.code = REDIAL__V1__CODE__UNAVAILABLE;
+    assert_int_equal(codec_report(&report, 1, &limits, &got, &error),
+                     REDIAL_OK);
+    assert_int_equal(got.kind, REPORT_OUTCOME);
+    report.has_not_started = true;
+    report.not_started = true;
+    assert_int_equal(codec_report(&report, 1, &limits, &got, &error),
+                     REDIAL_OK);
+    assert_int_equal(got.kind, REPORT_NOT_STARTED);
+    report.outcome = NULL;
+    assert_int_equal(codec_report(&report, 1, &limits, &got, &error),
+                     REDIAL_OK);
+    assert_int_equal(got.kind, REPORT_NOT_STARTED);
+}
+
 int
 main(void)
 {
@@ -270,6 +302,7 @@ main(void)
         cmocka_unit_test(a_budget_tells_what_is_left),
         cmocka_unit_test(
             a_pushback_for_the_target_reaches_the_engine_only_with_a_pushback),
+        cmocka_unit_test(not_started_goes_before_the_outcome_that_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
