@@ -120,6 +120,17 @@ core_rebuild(struct world *world, bool rows)
         }
         slot = engine_next_job(core.engine, slot);
     }
+    static uint8_t target[ENGINE_TARGET_EXPORT_MAX];
+    struct engine_target_stats stats;
+
+    for (uint32_t i = 0;
+         rows && engine_target_stats(core.engine, core.now, i, &stats); i++) {
+        size_t len = engine_export_target(core.engine, i, target);
+
+        if (len > 0 && !engine_load_target(engine, target, len)) {
+            world_fail(world, "the row of a target cannot be read again");
+        }
+    }
     replay(world, engine);
     if (engine_state_hash(engine) != engine_state_hash(core.engine)) {
         world_fail(world, "the log rebuilds another state");

@@ -51,6 +51,13 @@ do_restart(struct world *world, const struct statement *statement)
     core_take_output(world);
 }
 
+/* stall N: the gateway is stopped for N ms; it hears before it looks up */
+static void
+do_stall(struct world *world, const struct statement *statement)
+{
+    core_move_to(world, world->now + check_number(world, statement->words[1]));
+}
+
 /* wall N: the wall clock jumps by N */
 static void
 do_wall(struct world *world, const struct statement *statement)
@@ -131,6 +138,78 @@ expect_idle(struct world *world, const struct statement *statement)
     world->expectations++;
 }
 
+/* Not found: false. */
+static bool
+find_target(const char *string, struct engine_target_stats *ret_stats)
+{
+    struct text name = core_text(string);
+    uint32_t index = 0;
+
+    while (engine_target_stats(core.engine, core.now, index, ret_stats)) {
+        if (ret_stats->name.len == name.len &&
+            memcmp(ret_stats->name.at, name.at, name.len) == 0) {
+            return true;
+        }
+        index++;
+    }
+    return false;
+}
+
+/* target NAME [field=value]... */
+static void
+expect_target(struct world *world, const struct statement *statement)
+{
+    struct engine_target_stats stats;
+
+    if (!find_target(statement->words[1], &stats)) {
+        world_fail(world, "there is no target %s", statement->words[1]);
+    }
+    const struct {
+        const char *name;
+        int64_t value;
+    } fields[] = {
+        {"tokens", stats.tokens_milli},
+        {"tokens-max", stats.tokens_max_milli},
+        {"throttled", stats.throttle_exhausted},
+        {"budget", stats.budget_milli},
+        {"budget-exhausted", stats.budget_exhausted},
+        {"waiting", (int64_t)stats.retries_waiting},
+        {"allowed", (int64_t)stats.retries_allowed},
+        {"refused", (int64_t)stats.retries_refused},
+        {"hold", (int64_t)stats.hold_ms},
+    };
+
+    for (int i = 2; i < statement->count; i++) {
+        bool known = false;
+
+        for (size_t j = 0; j < sizeof(fields) / sizeof(fields[0]); j++) {
+            const char *value = check_option(statement->words[i],
+                                             fields[j].name);
+
+            if (value != NULL) {
+                check_range(world, fields[j].name, fields[j].value, value);
+                known = true;
+            }
+        }
+        if (!known) {
+            world_fail(world, "no such field: %s", statement->words[i]);
+        }
+    }
+    world->expectations++;
+}
+
+/* no-target NAME */
+static void
+expect_no_target(struct world *world, const struct statement *statement)
+{
+    struct engine_target_stats stats;
+
+    if (find_target(statement->words[1], &stats)) {
+        world_fail(world, "there is one");
+    }
+    world->expectations++;
+}
+
 bool
 core_verb(struct world *world, const struct statement *statement)
 {
@@ -139,10 +218,17 @@ core_verb(struct world *world, const struct statement *statement)
         int words;
         void (*act)(struct world *, const struct statement *);
     } verbs[] = {
-        {"draws", 2, do_draws},     {"drawn-below", 2, expect_bound},
-        {"restart", 1, do_restart}, {"wall", 2, do_wall},
-        {"unsent", 2, do_unsent},   {"seed", 2, do_seed},
-        {"count", 3, expect_count}, {"idle", 1, expect_idle},
+        {"draws", 2, do_draws},
+        {"drawn-below", 2, expect_bound},
+        {"restart", 1, do_restart},
+        {"wall", 2, do_wall},
+        {"stall", 2, do_stall},
+        {"unsent", 2, do_unsent},
+        {"seed", 2, do_seed},
+        {"count", 3, expect_count},
+        {"idle", 1, expect_idle},
+        {"target", 2, expect_target},
+        {"no-target", 2, expect_no_target},
     };
 
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {

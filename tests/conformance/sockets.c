@@ -147,6 +147,8 @@ read_decision(const struct redial_decision *from, struct decision *to)
         .attempts_free = from->attempts_free,
         .attempts_left = from->attempts_left,
         .tokens_milli = from->has_tokens ? from->tokens_milli : -1,
+        .tokens_max_milli = from->tokens_max_milli,
+        .budget_milli = from->has_budget ? from->budget_milli : -1,
         .until_wall_ms = from->until_wall_ms,
         .policy_version = from->policy_version,
     };
@@ -196,6 +198,13 @@ note_event(struct world *world, const struct redial_event *event)
         .method = text_from(event->method),
         .tenant = text_from(event->tenant),
         .correlation = text_from(event->correlation_id),
+        .target = text_from(event->target),
+        .hedge = event->hedge,
+        .overloaded = event->overloaded,
+        .for_target = event->for_target,
+        .has_pushback = event->has_pushback,
+        .pushback_ms = event->pushback_ms,
+        .timeout_ms = event->timeout_ms,
     };
 
     if (!event_type_from_name(text_from(event->type), &record.type) ||
@@ -500,10 +509,11 @@ real_report(struct world *world, const struct call *call,
     };
     unsigned flags = 0;
 
-    if (said->for_target || said->kind == REPORT_PROGRESS) {
+    if (said->kind == REPORT_PROGRESS) {
         world_fail(world, "this cannot be said through sockets");
     }
     flags |= said->overloaded ? (unsigned)REDIAL_COMPLETE_OVERLOADED : 0;
+    flags |= said->for_target ? (unsigned)REDIAL_COMPLETE_FOR_TARGET : 0;
     flags |= said->kind == REPORT_NOT_STARTED
                  ? (unsigned)REDIAL_COMPLETE_NOT_STARTED
                  : 0;
