@@ -67,27 +67,31 @@ budget_take(struct budget *budget, uint64_t slice, int64_t milli)
     }
 }
 
-/* The sum over the last slices up to `slice`. */
-static int64_t
-sum(const struct budget *budget, const int64_t milli[BUDGET_SLICES],
-    uint64_t slice)
+/* What deposits and retries of the window that ends with `slice` come to. */
+struct sums {
+    int64_t in_milli;
+    int64_t out_milli;
+};
+
+static struct sums
+add_up(const struct budget *budget, uint64_t slice)
 {
-    int64_t total = 0;
+    uint64_t passed = slice > budget->newest ? slice - budget->newest : 0;
+    uint32_t at = (uint32_t)(budget->newest % BUDGET_SLICES);
+    struct sums sums = {0};
 
-    for (uint64_t i = 0; i < BUDGET_SLICES; i++) {
-        uint64_t at = budget->newest - i;
-
-        if (budget->newest > i && at <= slice && slice - at < BUDGET_SLICES) {
-            total += milli[at % BUDGET_SLICES];
-        }
+    for (uint64_t i = passed; i < BUDGET_SLICES; i++) {
+        sums.in_milli += budget->in_milli[at];
+        sums.out_milli += budget->out_milli[at];
+        at = at == 0 ? BUDGET_SLICES - 1 : at - 1;
     }
-    return total;
+    return sums;
 }
 
 int64_t
 budget_taken(const struct budget *budget, uint64_t slice)
 {
-    return sum(budget, budget->out_milli, slice);
+    return add_up(budget, slice).out_milli;
 }
 
 int64_t
@@ -100,8 +104,8 @@ budget_left(const struct budget *budget, const struct target_policy *policy,
     /* A retry is 1,000, and so are the milliseconds of a second. */
     int64_t floor_milli = (int64_t)policy->budget_floor *
                           (int64_t)policy->budget_window_ms;
-    int64_t left_milli = floor_milli + sum(budget, budget->in_milli, slice) -
-                         sum(budget, budget->out_milli, slice);
+    struct sums sums = add_up(budget, slice);
+    int64_t left_milli = floor_milli + sums.in_milli - sums.out_milli;
 
     return left_milli > 0 ? left_milli : 0;
 }
