@@ -438,14 +438,20 @@ engine_state_hash(const struct engine *engine);
 /*
  * The projected row of a target, as that of a job. Records name the target that
  * they change by record.target_index; a row is due when that is set. The row
- * holds the seq that it reflects.
+ * holds the seq that it reflects. 0: there is nothing to remember, and a row of
+ * it goes. A place may later be another target's: when the name at the index
+ * (engine_target_stats()) is not the record's any more, the row of the record's
+ * target goes too.
  */
 enum { ENGINE_TARGET_EXPORT_MAX = 512 };
 
 size_t
 engine_export_target(const struct engine *engine, uint32_t index, uint8_t *buf);
 
-/* Restores one target, before any record. False: damaged, or no room. */
+/*
+ * Restores one target, before any record. Of two rows with one name the newer
+ * one counts. False: damaged, or no room.
+ */
 bool
 engine_load_target(struct engine *engine, const uint8_t *bytes, size_t len);
 
