@@ -443,6 +443,29 @@ a_reload_may_exhaust_and_recover(void **state)
     rig_expect("budget.recovered");
 }
 
+static void
+recovery_comes_with_the_very_slice_that_leaves_the_window(void **state)
+{
+    (void)state;
+    begin(0, 1, 2000);
+    rig_submit(1);
+    rig_submit(2);
+    struct engine_token second = rig_token_of(2);
+
+    go_wrong(1); /* in the slice that began with the target */
+    rig_poll(worker, 0);
+    rig_advance(300);
+    rig_fail(worker, second, REDIAL_UNAVAILABLE, "DOWN");
+    assert_int_equal(left(), 0);
+    rig_record(EVENT_BUDGET_EXHAUSTED);
+    rig_heartbeat(worker);
+    rig_advance(1699);
+    assert_null(strstr(rig.trace, "budget.recovered"));
+    rig_advance(1);
+    assert_non_null(strstr(rig.trace, "budget.recovered"));
+    assert_int_equal(left(), 1000);
+}
+
 int
 main(void)
 {
@@ -466,6 +489,7 @@ main(void)
         rig_test(a_decision_at_its_deadline_takes_no_token),
         rig_test(down_time_counts_and_a_clock_that_went_back_does_not),
         rig_test(a_reload_changes_ratio_floor_and_window_at_once),
+        rig_test(recovery_comes_with_the_very_slice_that_leaves_the_window),
         rig_test(a_reload_may_exhaust_and_recover),
     };
 

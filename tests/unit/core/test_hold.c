@@ -233,9 +233,12 @@ jobs_in_backoff_wait_on_and_come_back_one_by_one(void **state)
         go_wrong(job);
     }
     fail_for_target(9, 10000);
-    rig_poll_acks(worker, 16, NULL, 0);
+    rig_poll_acks(worker, 0, NULL, 0);
     rig_seen();
-    rig_advance(9999);
+    rig_advance(100);
+    assert_int_equal(rig_view(1).shown, JOB_BACKOFF); /* due, but held */
+    rig_poll_acks(worker, 16, NULL, 0);
+    rig_advance(9899);
     rig_expect("");
     rig_advance(1001); /* the first half of the spread, and its end */
     assert_in_range(rig.assigned_count, 1, 8);
@@ -342,6 +345,19 @@ a_hold_survives_a_restart_and_down_time_counts(void **state)
 }
 
 static void
+a_clock_that_went_back_makes_no_hold_longer(void **state)
+{
+    (void)state;
+    begin(16);
+    rig_submit(1);
+    fail_for_target(1, 10000);
+    rig.now.wall.ms -= 3600000;
+    rig_submit(2); /* a record of that time */
+    rig_restart();
+    assert_int_equal(held_ms(), 10000);
+}
+
+static void
 a_deadline_within_the_hold_ends_the_job(void **state)
 {
     (void)state;
@@ -427,6 +443,7 @@ main(void)
         rig_test(retries_in_queues_are_taken_out_when_their_turn_comes),
         rig_test(a_retry_that_never_started_waits_as_well),
         rig_test(a_hold_survives_a_restart_and_down_time_counts),
+        rig_test(a_clock_that_went_back_makes_no_hold_longer),
         rig_test(a_deadline_within_the_hold_ends_the_job),
         rig_test(a_deadline_just_after_the_hold_leaves_the_retry_its_chance),
         rig_test(a_shared_pushback_resets_the_backoff_of_who_asked),

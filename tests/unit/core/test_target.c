@@ -238,6 +238,59 @@ a_row_holds_all_that_is_recorded(void **state)
 }
 
 static void
+of_two_rows_the_newer_one_counts(void **state)
+{
+    (void)state;
+    uint8_t old[ENGINE_TARGET_EXPORT_MAX];
+    uint8_t young[ENGINE_TARGET_EXPORT_MAX];
+    size_t old_len = make_row(old);
+
+    rig_submit(2);
+    rig_fail(rig.assigned[0].worker, rig_token_of(2), REDIAL_UNAVAILABLE, "");
+    size_t young_len = engine_export_target(rig.engine, 0, young);
+
+    assert_int_equal(rig_target("s").tokens_milli, 8000);
+    rig_restart_empty();
+    assert_true(engine_load_target(rig.engine, young, young_len));
+    assert_true(engine_load_target(rig.engine, old, old_len));
+    assert_int_equal(rig_target("s").tokens_milli, 8000);
+    rig_restart_empty();
+    assert_true(engine_load_target(rig.engine, old, old_len));
+    assert_true(engine_load_target(rig.engine, young, young_len));
+    assert_int_equal(rig_target("s").tokens_milli, 8000);
+    rig_restart_empty();
+}
+
+/* Whether it was filled up again or never charged must not make a difference.
+ */
+static void
+a_full_throttle_is_the_same_as_none_that_was_charged(void **state)
+{
+    (void)state;
+    struct record record = {
+        .type = EVENT_ATTEMPT_STARTED,
+        .seq = 1,
+        .service = text_of("s"),
+        .budget_slice = 5,
+        .budget_delta_milli = 200,
+    };
+
+    assert_true(engine_apply(rig.engine, &record));
+    uint64_t hash = engine_state_hash(rig.engine);
+
+    rig_restart_empty();
+    record.decision.tokens_milli = 4000;
+    record.decision.tokens_max_milli = 4000;
+    assert_true(engine_apply(rig.engine, &record));
+    assert_int_equal(engine_state_hash(rig.engine), hash);
+    rig_restart_empty();
+    record.decision.tokens_milli = 3999;
+    assert_true(engine_apply(rig.engine, &record));
+    assert_int_not_equal(engine_state_hash(rig.engine), hash);
+    rig_restart_empty();
+}
+
+static void
 damaged_rows_are_refused_or_harmless(void **state)
 {
     (void)state;
@@ -306,6 +359,8 @@ main(void)
         rig_test(a_token_of_one_target_is_not_given_back_to_another),
         rig_test(policies_of_targets_go_by_name),
         rig_test(a_row_holds_all_that_is_recorded),
+        rig_test(of_two_rows_the_newer_one_counts),
+        rig_test(a_full_throttle_is_the_same_as_none_that_was_charged),
         rig_test(damaged_rows_are_refused_or_harmless),
         rig_test(records_out_of_range_are_damage),
     };

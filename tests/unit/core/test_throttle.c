@@ -72,6 +72,10 @@ a_new_maximum_keeps_the_ratio_and_the_way_back_is_exact(void **state)
     assert_int_equal(throttle_tokens(&throttle, &policy), 7500);
     policy.tokens_max_milli = 4000;
     assert_int_equal(throttle_tokens(&throttle, &policy), 3000);
+    throttle.tokens_milli = 3335;
+    policy.tokens_max_milli = 1000;
+    assert_int_equal(throttle_tokens(&throttle, &policy), 834); /* 833.75 */
+    policy.tokens_max_milli = 4000;
     /* A charge between makes the rounding stay: half of the other's milli. */
     throttle.tokens_milli = 3333;
     for (uint32_t max = 1; max <= 1000; max++) {
@@ -432,6 +436,22 @@ a_reload_and_a_restart_tell_of_flips_too(void **state)
     assert_null(strstr(rig.trace, "budget"));
 }
 
+static void
+a_policy_that_changed_over_a_restart_is_told_at_its_end(void **state)
+{
+    (void)state;
+    begin(2000, 1000);
+    call("F");
+    rig_advance(1000);
+    rig.policy.target_fallback.has_throttle = false; /* in its new files */
+    rig_restart();
+    assert_int_equal(rig.out.record_count, 2);
+    assert_int_equal(rig.out.records[0].type, EVENT_GATEWAY_STARTED);
+    assert_int_equal(rig.out.records[1].type, EVENT_GATEWAY_RELOADED);
+    rig_advance(1000);
+    rig_record(EVENT_BUDGET_RECOVERED);
+}
+
 int
 main(void)
 {
@@ -452,6 +472,7 @@ main(void)
         rig_test(a_throttle_that_was_gone_comes_back_full),
         rig_test(exhausted_and_recovered_come_at_the_flips),
         rig_test(one_pair_a_second_whatever_the_traffic_does),
+        rig_test(a_policy_that_changed_over_a_restart_is_told_at_its_end),
         rig_test(a_reload_and_a_restart_tell_of_flips_too),
     };
 
