@@ -99,6 +99,7 @@ absorb_record(struct gateway *gateway, struct record *record,
               struct text attached)
 {
     struct store_group *group = pipeline_group(gateway);
+    struct text target;
 
     if (record->attachment == ATTACHMENT_NONE) {
         attached = (struct text){NULL, 0};
@@ -107,6 +108,10 @@ absorb_record(struct gateway *gateway, struct record *record,
     must(store_group_add(group, record, attached));
     tail_add(gateway->tail, group, record);
     projector_count(gateway, tail_bytes_of(gateway->tail, record->seq));
+    if (engine_changes_target(record, &target)) {
+        must(projector_note_target(gateway, target, record->target_index,
+                                   record->seq));
+    }
     if (record->job_seq == 0) {
         return;
     }

@@ -55,6 +55,25 @@ on_key(void *ctx, const struct store_key *key)
 }
 
 static bool
+on_target(void *ctx, struct text name, const uint8_t *row, size_t len)
+{
+    struct recovery *recovery = ctx;
+    struct gateway *gateway = recovery->gateway;
+    uint32_t index;
+
+    if (!engine_load_target(gateway->engine, row, len)) {
+        recovery->failed = true;
+        return false;
+    }
+    index = engine_find_target(gateway->engine, name);
+    if (index == ENGINE_NO_SLOT) {
+        recovery->failed = true; /* the row is that of another name */
+        return false;
+    }
+    return projector_load_target(gateway, name, index);
+}
+
+static bool
 remember_stale(struct recovery *recovery, struct job_id job)
 {
     if (recovery->stale_count == recovery->stale_capacity) {
@@ -96,12 +115,19 @@ on_record(void *ctx, const struct record *record)
     uint32_t before = ENGINE_NO_SLOT;
     uint32_t after = ENGINE_NO_SLOT;
     struct record noted = *record;
+    struct text target;
 
     if (record->job_seq > 0) {
         before = engine_find(gateway->engine, record->job);
     }
     if (!engine_apply(gateway->engine, record)) {
         recovery->failed = true;
+        return false;
+    }
+    if (engine_changes_target(record, &target) &&
+        !projector_note_target(gateway, target,
+                               engine_find_target(gateway->engine, target),
+                               record->seq)) {
         return false;
     }
     if (record->job_seq > 0) {
@@ -246,6 +272,7 @@ recover(struct gateway *gateway)
         .job = on_job,
         .key = on_key,
         .record = on_record,
+        .target = on_target,
     };
     struct recovery recovery = {.gateway = gateway};
     enum store_status status = store_open(gateway->store);

@@ -455,6 +455,17 @@ engine_export_target(const struct engine *engine, uint32_t index, uint8_t *buf);
 bool
 engine_load_target(struct engine *engine, const uint8_t *bytes, size_t len);
 
+/*
+ * Whether the record changes a target, by name: for records of the log, which
+ * have no target_index.
+ */
+bool
+engine_changes_target(const struct record *record, struct text *ret_name);
+
+/* The index of the target of this name; ENGINE_NO_SLOT: there is none. */
+uint32_t
+engine_find_target(const struct engine *engine, struct text name);
+
 struct engine_target_stats {
     struct text name; /* valid until the next step */
     bool has_throttle;

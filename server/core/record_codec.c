@@ -547,6 +547,10 @@ record_decode(const uint8_t *buf, size_t len, struct record *ret_record)
 #include "server/core/record_fields.def"
 #undef RECORD_FIELD
 
+    /* Budgets are younger than it: its decisions had none. */
+    if (buf[0] == RECORD_FORMAT_OLDEST && record.decision.rule != RULE_NONE) {
+        record.decision.budget_milli = -1;
+    }
     if (record.attachment != ATTACHMENT_NONE) {
         if ((uint64_t)(end - at) > UINT32_MAX) {
             return false;

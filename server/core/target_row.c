@@ -186,6 +186,24 @@ targets_state_hash(const struct engine *engine, const struct hash_key *key)
     return sum;
 }
 
+bool
+engine_changes_target(const struct record *record, struct text *ret_name)
+{
+    if (!target_is_changed_by(record)) {
+        return false;
+    }
+    *ret_name = record->target.len > 0 ? record->target : record->service;
+    return true;
+}
+
+uint32_t
+engine_find_target(const struct engine *engine, struct text name)
+{
+    const struct target *target = target_find(engine, name);
+
+    return target == NULL ? ENGINE_NO_SLOT : target->index;
+}
+
 /* As of `now`, which may be later than the last step. */
 bool
 engine_target_stats(const struct engine *engine, struct now now, uint32_t index,

@@ -17,15 +17,6 @@ put_delay(const struct decision *decision, Redial__V1__Decision *to)
     to->jitter_permille = decision->jitter_permille;
 }
 
-/* Without a budget it is -1; old records and free retries say nothing: 0. */
-static bool
-tells_budget(const struct decision *decision)
-{
-    return decision->budget_milli > 0 ||
-           (decision->budget_milli == 0 &&
-            decision->rule == RULE_BUDGET_EXHAUSTED);
-}
-
 void
 codec_decision(const struct decision *decision,
                Redial__V1__Decision *ret_decision)
@@ -46,7 +37,7 @@ codec_decision(const struct decision *decision,
     to->tokens_milli = decision->tokens_milli;
     to->has_tokens_max_milli = decision->tokens_max_milli > 0;
     to->tokens_max_milli = decision->tokens_max_milli;
-    to->has_budget_milli = tells_budget(decision);
+    to->has_budget_milli = decision->budget_milli >= 0;
     to->budget_milli = decision->budget_milli;
     to->has_until_wall_ms = decision->until_wall_ms > 0;
     to->until_wall_ms = decision->until_wall_ms;

@@ -191,6 +191,7 @@ void
 store_group_set_watermark(struct store_group *group, uint64_t seq)
 {
     redial_assert(seq >= group->watermark);
+    group->work_count += seq > group->watermark;
     group->watermark = seq;
 }
 

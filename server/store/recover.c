@@ -9,12 +9,8 @@
 static enum store_status
 give_targets(struct db *db, const struct store_recovery *callbacks, void *ctx)
 {
-    bool row = false;
-
-    if (callbacks->target == NULL) {
-        return STORE_OK;
-    }
     sqlite3_stmt *targets = db_statement(db, DB_TARGETS_ALL);
+    bool row = false;
     enum store_status status = db_step(db, targets, &row);
 
     while (status == STORE_OK && row) {

@@ -140,7 +140,6 @@ struct store_recovery {
     /* Of a job without a row whose JOB_ACCEPTED is at or below W: finished. */
     bool (*key)(void *ctx, const struct store_key *key);
     bool (*record)(void *ctx, const struct record *record);
-    /* NULL: not wanted. */
     bool (*target)(void *ctx, struct text name, const uint8_t *row, size_t len);
 };
 
@@ -249,7 +248,7 @@ store_group_set_watermark(struct store_group *group, uint64_t seq);
 size_t
 store_group_count(const struct store_group *group);
 
-/* Projection operations so far. */
+/* Projection operations so far; a watermark is one. */
 size_t
 store_group_work(const struct store_group *group);
 

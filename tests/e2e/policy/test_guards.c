@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Budgets and Explain of a real gateway, before and after what they tell of. */
-#include "client/internal.h"
-#include "tests/e2e/harness/harness.h"
-#include <redial/v1/admin.pb-c.h>
+#include "tests/e2e/policy/admin.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,23 +13,6 @@ static struct test_gateway gateway;
 static struct script worker;
 static redial_client *client;
 static redial_client *admin;
-
-static const struct redial_i_method budgets_method = {
-    &redial__v1__admin__descriptor, "Budgets", true};
-static const struct redial_i_method explain_method = {
-    &redial__v1__admin__descriptor, "Explain", true};
-
-static void
-connect_admin(void)
-{
-    struct redial_client_options options = {
-        .struct_size = sizeof(options),
-        .connection.addresses = gateway.admin,
-    };
-    struct redial_error error = {.text = ""};
-
-    assert_int_equal(redial_client_open(&options, &admin, &error), REDIAL_OK);
-}
 
 static int
 start(void **state)
@@ -49,7 +30,7 @@ start(void **state)
     gateway_run(&gateway);
     script_open(&worker, &gateway, 8);
     client = client_of(&gateway);
-    connect_admin();
+    admin = admin_of(&gateway);
     return 0;
 }
 
@@ -65,39 +46,6 @@ stop(void **state)
 }
 
 /* ---- Calls ------------------------------------------------------------- */
-
-static enum redial_status
-call(const struct redial_i_method *method, const ProtobufCMessage *request,
-     struct redial_i_response *ret, struct redial_error *ret_error)
-{
-    *ret_error = (struct redial_error){.text = ""};
-    return redial_i_call(admin, method, request, patience(), ret, ret_error);
-}
-
-/* The figures of one target; its name is `name`, which is not copied. */
-static Redial__V1__Budget
-budget_of(const char *name)
-{
-    Redial__V1__BudgetsRequest request = REDIAL__V1__BUDGETS_REQUEST__INIT;
-    const Redial__V1__BudgetsResponse *got;
-    struct redial_i_response response = {0};
-    struct redial_error error;
-    Redial__V1__Budget budget;
-    char target[32] = "";
-
-    (void)snprintf(target, sizeof(target), "%s", name);
-    request.target = target;
-    if (call(&budgets_method, &request.base, &response, &error) != REDIAL_OK) {
-        fail_msg("Budgets: %s", error.text);
-    }
-    got = (const Redial__V1__BudgetsResponse *)response.message;
-    assert_int_equal(got->n_budgets, 1);
-    assert_string_equal(got->budgets[0]->target, name);
-    budget = *got->budgets[0];
-    budget.target = NULL;
-    redial_i_response_fini(&response);
-    return budget;
-}
 
 static void
 run_job(const char *payload)
@@ -116,13 +64,13 @@ tokens_are_as_the_jobs_left_them(void **state)
 
     (void)state;
     run_job("ok");
-    budget = budget_of("test");
+    budget = admin_budget(admin, "test");
     assert_int_equal(budget.tokens_milli, 4000);
     assert_int_equal(budget.tokens_max_milli, 4000);
     assert_false(budget.throttle_exhausted);
     assert_false(budget.has_budget_milli);
     run_job("fail 1 UNAVAILABLE BUSY 5");
-    budget = budget_of("test");
+    budget = admin_budget(admin, "test");
     assert_int_equal(budget.tokens_milli, 3500);
     assert_int_equal(budget.retries_allowed, 1);
     assert_int_equal(budget.retries_refused, 0);
@@ -140,12 +88,14 @@ an_unknown_target_and_a_bad_cursor_are_refused(void **state)
 
     (void)state;
     request.target = target;
-    assert_int_equal(call(&budgets_method, &request.base, &response, &error),
-                     REDIAL_NOT_FOUND);
+    assert_int_equal(
+        admin_call(admin, "Budgets", &request.base, &response, &error),
+        REDIAL_NOT_FOUND);
     request.target = NULL;
     request.cursor = cursor;
-    assert_int_equal(call(&budgets_method, &request.base, &response, &error),
-                     REDIAL_INVALID_ARGUMENT);
+    assert_int_equal(
+        admin_call(admin, "Budgets", &request.base, &response, &error),
+        REDIAL_INVALID_ARGUMENT);
     assert_non_null(strstr(error.text, "cursor"));
 }
 
@@ -174,7 +124,8 @@ pages_hold_every_target_once(void **state)
 
         request.cursor = cursor;
         assert_int_equal(
-            call(&budgets_method, &request.base, &response, &error), REDIAL_OK);
+            admin_call(admin, "Budgets", &request.base, &response, &error),
+            REDIAL_OK);
         got = (const Redial__V1__BudgetsResponse *)response.message;
         for (size_t i = 0; i < got->n_budgets; i++) {
             for (unsigned j = 0; j < 4; j++) {
@@ -224,9 +175,8 @@ answer_to(const struct question *question, struct redial_i_response *response)
 {
     struct redial_error error;
 
-    *response = (struct redial_i_response){0};
-    if (call(&explain_method, &question->request.base, response, &error) !=
-        REDIAL_OK) {
+    if (admin_call(admin, "Explain", &question->request.base, response,
+                   &error) != REDIAL_OK) {
         fail_msg("Explain: %s", error.text);
     }
     return (const Redial__V1__ExplainResponse *)response->message;
@@ -274,7 +224,7 @@ a_retry_is_explained_with_its_bounds_and_its_figures(void **state)
     assert_string_equal(step->text, "the job has none");
     redial_i_response_fini(&response);
     /* Asking has changed nothing. */
-    assert_int_equal(budget_of("test").tokens_milli, 3500);
+    assert_int_equal(admin_budget(admin, "test").tokens_milli, 3500);
 }
 
 static void
@@ -350,9 +300,9 @@ expect_refusal(const struct question *question, enum redial_status status,
     struct redial_i_response response = {0};
     struct redial_error error;
 
-    assert_int_equal(
-        call(&explain_method, &question->request.base, &response, &error),
-        status);
+    assert_int_equal(admin_call(admin, "Explain", &question->request.base,
+                                &response, &error),
+                     status);
     if (strstr(error.text, word) == NULL) {
         fail_msg("no \"%s\" in: %s", word, error.text);
     }

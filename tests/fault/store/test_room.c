@@ -110,11 +110,21 @@ take_record(void *ctx, const struct record *record)
     return true;
 }
 
+static bool
+take_target(void *ctx, struct text name, const uint8_t *row, size_t len)
+{
+    (void)ctx;
+    (void)name;
+    (void)row;
+    (void)len;
+    return true;
+}
+
 static void
 open_store(struct room *room)
 {
-    static const struct store_recovery take_all = {
-        .job = take_job, .key = take_key, .record = take_record};
+    static const struct store_recovery take_all = {take_job, take_key,
+                                                   take_record, take_target};
     struct store_options options = {.dir = room->store_dir,
                                     .reserve_bytes = RESERVE_BYTES,
                                     .free_bytes_min = 1024 * 1024,

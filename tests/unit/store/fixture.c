@@ -39,7 +39,18 @@ ignore_record(void *ctx, const struct record *record)
     return true;
 }
 
+static bool
+ignore_target(void *ctx, struct text name, const uint8_t *row, size_t len)
+{
+    (void)ctx;
+    (void)name;
+    (void)row;
+    (void)len;
+    return true;
+}
+
 const struct store_recovery ignore_recovered = {
+    .target = ignore_target,
     .job = ignore_job,
     .key = ignore_key,
     .record = ignore_record,
