@@ -226,6 +226,7 @@ settle(struct engine *engine, struct attempt *attempt, struct ending *ending)
     ending->attempt = attempt->number;
     ending->fence = attempt->fence;
     queue_remove(engine, job); /* a hedge that waits is decided on anew */
+    job->held = false;
     emit_ending(engine, attempt, ending);
     if (attempt->fence == job->fence) {
         job->settled = engine->report != NULL;

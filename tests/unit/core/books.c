@@ -282,7 +282,11 @@ check_job(const struct job *job)
         assert_false(heap_has(&job->timer));
     }
     if (job->state == JOB_READY) {
-        assert_true(job->waiting);
+        assert_true(job->waiting || job->held);
+    }
+    if (job->held && job->state < JOB_SUCCEEDED) {
+        assert_false(job->waiting);
+        assert_true(heap_has(&job->timer));
     }
     if ((job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF) &&
         !job->waiting) {

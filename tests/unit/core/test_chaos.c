@@ -169,6 +169,7 @@ chaos_report(struct peer *peer)
     rig.report.has_pushback = pick(6) == 0;
     rig.report.pushback_ms = (int64_t)pick(3000) - 300;
     rig.report.overloaded = pick(15) == 0;
+    rig.report.for_target = pick(4) == 0;
     rig.report.result_bytes = pick(2);
     rig.report.text = text("why it went wrong");
     switch (pick(6)) {
@@ -220,6 +221,18 @@ chaos_limits(struct limit_policy *limits)
 }
 
 static void
+chaos_target(struct target_policy *policy)
+{
+    policy->has_throttle = pick(3) == 0;
+    policy->tokens_max_milli = 1000 * (1 + pick(20));
+    policy->tokens_ok_milli = 1 + pick(2000);
+    policy->has_budget = pick(3) == 0;
+    policy->budget_ratio_milli = pick(3000);
+    policy->budget_floor = pick(4);
+    policy->budget_window_ms = 1000 * (1 + pick(60));
+}
+
+static void
 chaos_policy(void)
 {
     static const uint32_t default_codes = 1u << REDIAL_UNAVAILABLE |
@@ -241,6 +254,8 @@ chaos_policy(void)
     fallback->hedged = pick(3) > 0;
     fallback->hedging_delay_ms = pick(3) == 0 ? 0 : pick(2000);
     fallback->idempotency = (enum idempotency)pick(3);
+    chaos_target(&rig.policy.target_fallback);
+    rig.policy.retries_off = pick(10) == 0;
     rig.policy.version++;
     rig_use_policy();
 }
@@ -360,7 +375,7 @@ the_books_balance_whatever_comes(void **state)
     }
     print_message("%llu hedged, %llu lost\n", (unsigned long long)hedged,
                   (unsigned long long)lost);
-    assert_true(only != NULL || (hedged > 1000 && lost > 100));
+    assert_true(only != NULL || (hedged > 1000 && lost > 50));
 }
 
 int
