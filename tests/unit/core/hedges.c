@@ -25,7 +25,7 @@ hedges_use(uint32_t max_attempts, uint64_t delay_ms)
 void
 hedges_join(uint32_t count)
 {
-    char name[8];
+    char name[16];
 
     assert_true(count <= HEDGES_WORKERS_MAX);
     for (uint32_t i = 0; i < count; i++) {

@@ -15,7 +15,7 @@ static uint32_t in_hand[WORKERS_MAX];
 static void
 make_workers(uint32_t count, uint32_t places)
 {
-    char instance[8];
+    char instance[16];
 
     rig.limits.workers_max = count;
     rig.limits.jobs_max = 4000;
