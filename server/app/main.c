@@ -3,6 +3,7 @@
 #include "server/app/gateway.h"
 #include "server/app/loop.h"
 #include "server/app/start.h"
+#include "server/config/lint.h"
 #include "server/replay/replay.h"
 #include <redial/version.h>
 
@@ -36,7 +37,8 @@ struct arguments {
 static const char usage[] =
     "usage: redial-gateway [--config FILE] [--conf-d FOLDER] [--set PATH=VALUE]"
     "\n                      [--ephemeral] [--no-files]\n"
-    "       redial-gateway --check | --print-config | --help | --version\n"
+    "       redial-gateway --check [--json] | --print-config | --help | "
+    "--version\n"
     "       redial-gateway --simulate-policy FILE [--json] < EVENTS\n"
     "\n"
     "The retry gateway: agents send it jobs, it hands them to workers, and it\n"
@@ -48,7 +50,9 @@ static const char usage[] =
     "  --set PATH=VALUE one parameter, for example log.level=debug\n"
     "  --ephemeral      keep nothing on disk: a restart forgets all jobs\n"
     "  --no-files       read no configuration file\n"
-    "  --check          say all that is wrong with the configuration, and end\n"
+    "  --check          say all that is wrong with the configuration, what\n"
+    "                   its policies amount to and what is hardly meant, and "
+    "end\n"
     "  --simulate-policy FILE\n"
     "                   replay recorded events (see redial policy simulate)\n"
     "                   under this configuration and print the difference\n"
@@ -145,6 +149,12 @@ parse(int argc, char **argv, struct arguments *arguments)
                       argv[optind]);
         arguments->action = ACTION_USAGE;
     }
+    if (arguments->json && arguments->action != ACTION_CHECK &&
+        arguments->action != ACTION_SIMULATE) {
+        (void)fprintf(stderr, "redial-gateway: --json goes with --check and "
+                              "--simulate-policy\n");
+        arguments->action = ACTION_USAGE;
+    }
 }
 
 static int
@@ -229,6 +239,27 @@ simulate(const struct arguments *arguments, const struct config *config)
     return GATEWAY_EXIT_INTERNAL;
 }
 
+/* What the configuration means; NULL: it could not be loaded. */
+static int
+print_check(const struct config *config, const struct config_report *report,
+            bool json)
+{
+    struct lint *lint = config == NULL ? NULL : lint_create(config);
+    struct bytes text;
+
+    if (config != NULL && lint == NULL) {
+        return GATEWAY_EXIT_INTERNAL;
+    }
+    bytes_init(&text, CONFIG_TEXT_BYTES_MAX);
+    if (json) {
+        lint_print_json(lint, report, &text);
+    } else if (lint != NULL) {
+        lint_print(lint, &text);
+    }
+    lint_free(lint);
+    return write_out(&text, stdout);
+}
+
 /* The actions that need a configuration. */
 static int
 act(struct arguments *arguments)
@@ -241,7 +272,12 @@ act(struct arguments *arguments)
     gateway.sources = arguments->sources;
     gateway.policy_version = 1;
     status = config_load(&arguments->sources, &gateway.config, &report);
-    print_report(&report);
+    if (arguments->action != ACTION_CHECK || !arguments->json) {
+        print_report(&report);
+    }
+    if (arguments->action == ACTION_CHECK) {
+        result = print_check(gateway.config, &report, arguments->json);
+    }
     config_report_fini(&report);
     if (status != REDIAL_OK) {
         return GATEWAY_EXIT_CONFIG;

@@ -123,6 +123,13 @@ struct config_plugin {
     size_t config_bytes;
 };
 
+/* An element of methodConfig that names at least one method. */
+struct config_entry {
+    const char *path;   /* "methodConfig[0]" */
+    const char *source; /* as in struct config_issue */
+    uint32_t line;
+};
+
 /* The C type of each parameter type in params.def. */
 #define CONFIG_C_U32         uint32_t
 #define CONFIG_C_U64         uint64_t
@@ -149,9 +156,13 @@ struct config {
     /* Private to server/config. */
     const uint32_t *attempts_asked; /* of each policy.methods, before limits */
     uint32_t fallback_attempts_asked;
-    bool fallback_given;        /* by a methodConfig with the name {} */
-    bool tenant_fallback_given; /* by a tenant without a name */
-    struct config_arena *arena; /* owns all that the pointers reach */
+    const struct config_entry *entries; /* in the order of the sources */
+    size_t entry_count;
+    const uint32_t *method_entries; /* of each policy.methods, an index */
+    uint32_t fallback_entry;        /* if fallback_given */
+    bool fallback_given;            /* by a methodConfig with the name {} */
+    bool tenant_fallback_given;     /* by a tenant without a name */
+    struct config_arena *arena;     /* owns all that the pointers reach */
 };
 
 /* ---- Loading ------------------------------------------------------------- */

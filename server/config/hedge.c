@@ -10,6 +10,10 @@ warn_of_hedging(struct loader *loader, const struct spot *spot,
     struct spot attempts = field_spot(spot, fields,
                                       FIELD_HEDGING_POLICY_MAX_ATTEMPTS);
 
+    struct spot codes = field_spot(spot, fields,
+                                   FIELD_HEDGING_POLICY_NON_FATAL_STATUS_CODES);
+
+    retry_warn_codes(loader, &codes, entry->policy.retry.retryable_codes);
     if (entry->policy.retry.attempts_clamped) {
         report_warning(loader->report, &attempts,
                        "cut to maxAttemptsLimit, which is %u",

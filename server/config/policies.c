@@ -19,6 +19,7 @@
 struct row {
     struct method_policy policy;
     uint32_t asked;     /* attempts, before the limit */
+    uint32_t entry;     /* of config->entries */
     size_t order;       /* of appearance */
     struct place place; /* of the name */
 };
@@ -27,6 +28,8 @@ struct rows {
     struct row *at;
     size_t count;
     size_t capacity;
+    struct config_entry *entries; /* that the rows come from */
+    size_t entry_count;
 };
 
 /* ---- methodConfig ---------------------------------------------------------
@@ -144,6 +147,7 @@ read_method_name(struct loader *loader, const struct spot *spot,
     *row = (struct row){
         .policy = entry->policy,
         .asked = entry->asked,
+        .entry = (uint32_t)rows->entry_count,
         .order = rows->count,
         .place = loader_place(loader, spot),
     };
@@ -180,6 +184,21 @@ read_budget(struct loader *loader, const struct spot *spot,
         if (row->target.len > 0) {
             return;
         }
+    }
+}
+
+/* Keeps where the rows that were just added come from. */
+static void
+add_entry(struct loader *loader, const struct spot *spot, struct rows *rows)
+{
+    struct place place = loader_place(loader, spot);
+
+    if (rows->entries != NULL) {
+        rows->entries[rows->entry_count++] = (struct config_entry){
+            .path = place.path,
+            .source = loader_copy(loader, place.source).at,
+            .line = place.line,
+        };
     }
 }
 
@@ -225,6 +244,9 @@ read_method_config(struct loader *loader, const struct spot *spot,
         read_method_name(loader, &name, &entry, rows);
     }
     read_budget(loader, spot, &fields, rows, first);
+    if (rows->count > first) {
+        add_entry(loader, spot, rows);
+    }
 }
 
 /* ---- All together ----------------------------------------------------------
@@ -271,22 +293,27 @@ keep_rows(struct loader *loader, struct rows *rows)
     struct method_policy *methods = config_arena_array(config->arena, count,
                                                        sizeof(*methods));
     uint32_t *asked = config_arena_array(config->arena, count, sizeof(*asked));
+    uint32_t *entries = config_arena_array(config->arena, count,
+                                           sizeof(*entries));
 
     if (has_fallback) {
         config->policy.fallback = rows->at[0].policy;
         config->fallback_attempts_asked = rows->at[0].asked;
+        config->fallback_entry = rows->at[0].entry;
         config->fallback_given = true;
     }
-    if (methods == NULL || asked == NULL) {
+    if (methods == NULL || asked == NULL || entries == NULL) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
         methods[i] = rows->at[i + has_fallback].policy;
         asked[i] = rows->at[i + has_fallback].asked;
+        entries[i] = rows->at[i + has_fallback].entry;
     }
     config->policy.methods = methods;
     config->policy.method_count = count;
     config->attempts_asked = asked;
+    config->method_entries = entries;
 }
 
 /* Where nothing else is said. */
@@ -327,6 +354,22 @@ read_layer(struct loader *loader, const struct layer *layer, struct rows *rows)
     }
 }
 
+/* Room for the entries of all layers; NULL: there are none, or no memory. */
+static struct config_entry *
+make_entries(const struct loader *loader)
+{
+    size_t count = 0;
+
+    for (const struct layer *layer = loader->layers; layer != NULL;
+         layer = layer->next) {
+        const cJSON *array = layer->fields.at[FIELD_ROOT_METHOD_CONFIG];
+
+        count += array == NULL ? 0 : (size_t)cJSON_GetArraySize(array);
+    }
+    return config_arena_array(loader->config->arena, count,
+                              sizeof(struct config_entry));
+}
+
 void
 loader_read_policies(struct loader *loader)
 {
@@ -334,6 +377,7 @@ loader_read_policies(struct loader *loader)
 
     loader->config->policy.retries_off = !loader->config->retries_enabled;
     set_fallback(loader->config);
+    rows.entries = make_entries(loader);
     for (const struct layer *layer = loader->layers; layer != NULL;
          layer = layer->next) {
         read_layer(loader, layer, &rows);
@@ -347,5 +391,7 @@ loader_read_policies(struct loader *loader)
         }
     }
     keep_rows(loader, &rows);
+    loader->config->entries = rows.entries;
+    loader->config->entry_count = rows.entry_count;
     free(rows.at);
 }

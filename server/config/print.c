@@ -205,8 +205,7 @@ print_usage(struct json_out *json, const char *key,
     json_close(json, '}');
 }
 
-/* The throttle and the budget, as members of what is open. */
-static void
+void
 print_guards(struct json_out *json, const struct target_policy *target)
 {
     char ratio[VALUE_TEXT_BYTES];

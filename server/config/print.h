@@ -24,6 +24,11 @@ void
 print_method_policy(struct json_out *json, const struct method_policy *policy,
                     uint32_t attempts_asked);
 
+/* The throttle and the budget, those that there are, as members of what is
+ * open. */
+void
+print_guards(struct json_out *json, const struct target_policy *target);
+
 /* {...}, an element of targets, with what it has from the top. */
 void
 print_target(struct json_out *json, const struct target_policy *target);

@@ -114,8 +114,8 @@ loader_warn_codes(struct loader *loader, const struct config_issue *place,
     }
 }
 
-static void
-warn_of_codes(struct loader *loader, const struct spot *spot, uint32_t codes)
+void
+retry_warn_codes(struct loader *loader, const struct spot *spot, uint32_t codes)
 {
     char path[SPOT_PATH_BYTES];
 
@@ -155,7 +155,7 @@ warn_of_retry(struct loader *loader, const struct spot *spot,
         report_warning(loader->report, &factor,
                        "less than 1: each wait is shorter than the last");
     }
-    warn_of_codes(loader, &codes, retry->retryable_codes);
+    retry_warn_codes(loader, &codes, retry->retryable_codes);
     warn_of_both_reasons(loader, spot, retry);
 }
 

@@ -25,6 +25,11 @@ void
 retry_limit(const struct config *config, uint32_t asked,
             struct retry_policy *retry);
 
+/* Warns of codes at the spot that another attempt does not help. */
+void
+retry_warn_codes(struct loader *loader, const struct spot *spot,
+                 uint32_t codes);
+
 /* Reads the retryPolicy at the spot, which is a member of its methodConfig. */
 void
 retry_read(struct loader *loader, const struct spot *spot,

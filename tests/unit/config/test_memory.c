@@ -4,6 +4,7 @@
  * whole or refused. The linker sends our allocations here (--wrap), cJSON's
  * come by its hooks.
  */
+#include "server/config/lint.h"
 #include "tests/unit/config/fixture.h"
 
 #include <cjson/cJSON.h>
@@ -173,11 +174,45 @@ a_refusal_survives_every_failing_allocation(void **state)
     assert_true(steps > 30);
 }
 
+static void
+a_check_survives_every_failing_allocation(void **state)
+{
+    struct loaded loaded;
+    long steps = 0;
+
+    (void)state;
+    folder_write("redial.json", text);
+    load_all(&loaded);
+    assert_int_equal(loaded.status, REDIAL_OK);
+    do {
+        struct bytes out;
+
+        has_failed = false;
+        countdown = steps++;
+        struct lint *lint = lint_create(loaded.config);
+
+        bytes_init(&out, CONFIG_TEXT_BYTES_MAX);
+        if (lint != NULL) {
+            lint_print(lint, &out);
+            lint_print_json(lint, &loaded.report, &out);
+            assert_int_equal(out.failed, has_failed);
+        } else {
+            assert_true(has_failed);
+        }
+        countdown = -1;
+        bytes_fini(&out);
+        lint_free(lint);
+    } while (has_failed);
+    assert_true(steps > 10);
+    loaded_fini(&loaded);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_load_survives_every_failing_allocation),
+        cmocka_unit_test(a_check_survives_every_failing_allocation),
         cmocka_unit_test(a_refusal_survives_every_failing_allocation),
     };
 
