@@ -272,6 +272,38 @@ check_running(const struct job *job)
     }
 }
 
+/* Targets are held by methods, and count the retries that wait for them. */
+static void
+check_targets(const struct engine *engine)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < engine->targets.fresh; i++) {
+        const struct target *target = slab_at(&engine->targets, i);
+        uint64_t waiting = 0;
+        uint32_t refs = 0;
+
+        for (uint32_t m = 0; m < engine->methods.fresh; m++) {
+            const struct method *method = slab_at(&engine->methods, m);
+
+            refs += method->target == target;
+            waiting += method->target == target ? method->backoff : 0;
+        }
+        assert_int_equal(target->refs, refs);
+        assert_int_equal(target->retries_waiting, waiting);
+        assert_int_equal(list_is_linked(&target->unused), refs == 0);
+        assert_int_equal(target->kept, refs == 0 && target_remembers(target));
+        assert_int_equal(target->index, i);
+        assert_ptr_equal(
+            target->policy,
+            policy_find_target(engine->policy, target_text(target)));
+        kept += target->kept;
+    }
+    assert_int_equal(engine->targets_kept, kept);
+    assert_int_equal(length(&engine->kept_targets), kept);
+    assert_int_equal(engine->targets.used, engine->targets_by_name.count);
+}
+
 static void
 check_job(const struct job *job)
 {
@@ -312,6 +344,7 @@ void
 books_check(const struct engine *engine)
 {
     uint64_t shown[16] = {0};
+    uint32_t in_backoff = 0;
     uint32_t jobs = 0;
     uint64_t bytes = 0;
     uint32_t connected = 0;
@@ -322,6 +355,7 @@ books_check(const struct engine *engine)
         const struct job *job = slab_at(&engine->jobs, i);
 
         if (job->state != JOB_NONE) {
+            in_backoff += job->state == JOB_BACKOFF;
             jobs++;
             bytes += job->payload_bytes;
             shown[job_shown(job)]++;
@@ -338,8 +372,12 @@ books_check(const struct engine *engine)
         }
     }
     for (uint32_t i = 0; i < engine->methods.fresh; i++) {
-        check_method(engine, slab_at(&engine->methods, i));
+        const struct method *method = slab_at(&engine->methods, i);
+
+        check_method(engine, method);
+        in_backoff -= method->backoff;
     }
+    assert_int_equal(in_backoff, 0);
     for (uint32_t i = 0; i < engine->tenants.fresh; i++) {
         check_tenant(engine, slab_at(&engine->tenants, i));
     }
@@ -350,6 +388,7 @@ books_check(const struct engine *engine)
                        list_is_linked(&offer->with_credit);
     }
     check_rest(engine);
+    check_targets(engine);
     assert_memory_equal(shown, engine->shown, sizeof(shown));
     assert_int_equal(jobs, engine->jobs.used);
     assert_int_equal(jobs, engine->jobs_by_id.count);

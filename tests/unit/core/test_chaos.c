@@ -27,6 +27,8 @@ static struct peer {
 static uint32_t next_job;
 static uint64_t hedged; /* attempts beside which another was planned */
 static uint64_t lost;   /* to another attempt of their job */
+static uint64_t throttled;
+static uint64_t budgeted; /* refused for want of budget */
 
 static uint32_t
 pick(uint32_t bound)
@@ -220,6 +222,10 @@ chaos_limits(struct limit_policy *limits)
     };
 }
 
+/* So many by and by that some must be forgotten. */
+static const char *const targets[] = {"",   "a",  "b",  "t0", "t1", "t2", "t3",
+                                      "t4", "t5", "t6", "t7", "t8", "t9"};
+
 static void
 chaos_target(struct target_policy *policy)
 {
@@ -255,6 +261,7 @@ chaos_policy(void)
     fallback->hedging_delay_ms = pick(3) == 0 ? 0 : pick(2000);
     fallback->idempotency = (enum idempotency)pick(3);
     chaos_target(&rig.policy.target_fallback);
+    fallback->target = text(targets[pick(sizeof(targets) / sizeof(*targets))]);
     rig.policy.retries_off = pick(10) == 0;
     rig.policy.version++;
     rig_use_policy();
@@ -269,6 +276,8 @@ count_hedges(void)
     engine_stats(rig.engine, rig.now, &stats);
     hedged += stats.rules[RULE_HEDGE_PLANNED];
     lost += stats.rules[RULE_HEDGE_LOST];
+    throttled += stats.rules[RULE_THROTTLED];
+    budgeted += stats.rules[RULE_BUDGET_EXHAUSTED];
 }
 
 static void
@@ -373,9 +382,12 @@ the_books_balance_whatever_comes(void **state)
         rig_teardown(state);
         rig_setup(state);
     }
-    print_message("%llu hedged, %llu lost\n", (unsigned long long)hedged,
-                  (unsigned long long)lost);
-    assert_true(only != NULL || (hedged > 1000 && lost > 50));
+    print_message(
+        "%llu hedged, %llu lost, %llu throttled, %llu out of budget\n",
+        (unsigned long long)hedged, (unsigned long long)lost,
+        (unsigned long long)throttled, (unsigned long long)budgeted);
+    assert_true(only != NULL || (hedged > 1000 && lost > 50 &&
+                                 throttled > 100 && budgeted > 100));
 }
 
 int
