@@ -110,8 +110,10 @@ add_held(struct table *table, const Redial__V1__Budget *budget, int64_t now_ms)
 
     if (budget->hold_ms > 0) {
         units_add_duration(&cell, budget->hold_ms);
-        text_add(&cell, ", until ");
-        units_add_wall(&cell, now_ms + (int64_t)budget->hold_ms);
+        if (budget->hold_ms <= UNITS_DURATION_MS_MAX) {
+            text_add(&cell, ", until ");
+            units_add_wall(&cell, now_ms + (int64_t)budget->hold_ms);
+        }
     }
     table_add_text(table, &cell, PAINT_YELLOW);
     text_fini(&cell);

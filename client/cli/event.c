@@ -11,6 +11,8 @@
 #define NAME_COLUMNS 40 /* of names that a peer gives */
 #define TYPE_COLUMNS 17 /* of the usual types of events */
 
+#define PRIORITY_USUAL 5 /* where the agent does not say */
+
 static bool
 is_given(const char *string)
 {
@@ -191,6 +193,43 @@ add_event_names(struct text *text, const Redial__V1__Event *event)
     }
 }
 
+static void
+add_wish(struct text *text, const char *words, bool is_given, uint64_t ms)
+{
+    if (is_given && ms > 0) {
+        text_addf(text, "  %s ", words);
+        units_add_duration(text, ms);
+    }
+}
+
+/* job.accepted: what the agent asked for beyond the usual. */
+static void
+add_event_wishes(struct text *text, const Redial__V1__Event *event)
+{
+    if (event->type == NULL || strcmp(event->type, "job.accepted") != 0) {
+        return;
+    }
+    if (event->has_priority && event->priority != PRIORITY_USUAL) {
+        text_addf(text, "  priority %u", (unsigned)event->priority);
+    }
+    if (event->idempotent != REDIAL__V1__IDEMPOTENCY__IDEMPOTENCY_UNSET) {
+        text_add(text, event->idempotent == REDIAL__V1__IDEMPOTENCY__IDEMPOTENT
+                           ? "  idempotent"
+                           : "  not idempotent");
+    }
+    add_wish(text, "deadline in", event->has_deadline_ms, event->deadline_ms);
+    add_wish(text, "not before", event->has_not_before_ms,
+             event->not_before_ms);
+    add_wish(text, "first attempt within", event->has_queue_ttl_ms,
+             event->queue_ttl_ms);
+    if (event->has_max_attempts && event->max_attempts > 0) {
+        text_addf(text, "  at most %u attempt%s", (unsigned)event->max_attempts,
+                  event->max_attempts == 1 ? "" : "s");
+    }
+    add_wish(text, "each at most", event->has_attempt_timeout_ms,
+             event->attempt_timeout_ms);
+}
+
 /* What happened, behind the names. */
 static void
 add_event_deed(struct text *text, const Redial__V1__Event *event)
@@ -202,6 +241,7 @@ add_event_deed(struct text *text, const Redial__V1__Event *event)
         text_add(text, event->has_attempt ? " on " : "  ");
         line_add_worker(text, event->worker);
     }
+    add_event_wishes(text, event);
     text_add(text, event->hedge ? ", a hedge beside others" : NULL);
     if (!add_event_budget(text, event)) {
         add_event_ending(text, event);

@@ -349,8 +349,8 @@ print_reload(struct cli *cli, const Redial__V1__ReloadResponse *answer)
         text_paint(&cli->note, PAINT_RED, "refused");
         text_add(&cli->note, ": the gateway goes on with the configuration "
                              "that it has.\n"
-                             "  Try it first with: redial-gateway --check "
-                             "--config FILE\n");
+                             "  Try it first with: redial policy check "
+                             "FILE\n");
     }
     cli_say(cli);
 }

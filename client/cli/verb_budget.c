@@ -158,7 +158,8 @@ static enum exit_code
 follow(struct look *look)
 {
     struct cli *cli = look->cli;
-    bool draws = cli->out_is_terminal && !args_has(cli->args, OPTION_JSON);
+    bool is_json = args_has(cli->args, OPTION_JSON);
+    bool draws = cli->out_is_terminal && !is_json;
     enum exit_code code;
     size_t lines = 0;
 
@@ -169,6 +170,7 @@ follow(struct look *look)
             lines = draw(look, lines);
         } else if (code == EXIT_DONE) {
             print(look);
+            text_add(&cli->line, is_json ? NULL : "\n");
         }
     } while (code == EXIT_DONE && pause_a_tick(cli));
     return code;

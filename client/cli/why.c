@@ -198,6 +198,9 @@ add_range(struct text *text, const struct why *why, size_t indent)
                   decision->backoff_ms);
     }
     text_add(text, "\n");
+    if (why->delay_ms_max > UNITS_DURATION_MS_MAX) {
+        return; /* no gateway means that */
+    }
     begin_line(text, "next try", indent);
     units_add_wall(text, why->now_ms + (int64_t)why->delay_ms_min);
     text_add(text, " to ");

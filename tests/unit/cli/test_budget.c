@@ -123,6 +123,20 @@ the_name_of_a_target_does_no_harm_to_a_terminal(void **state)
 }
 
 static void
+figures_that_no_gateway_means_do_no_harm(void **state)
+{
+    (void)state;
+    give_tokens(INT64_MIN, true);
+    budget.has_budget_milli = true;
+    budget.budget_milli = INT64_MIN;
+    budget.retries_waiting = UINT64_MAX;
+    budget.hold_ms = UINT64_MAX;
+    assert_null(strstr(printed(), "until"));
+    budget.hold_ms = INT64_MAX;
+    assert_null(strstr(printed(), "until"));
+}
+
+static void
 no_targets_are_no_table(void **state)
 {
     (void)state;
@@ -140,6 +154,7 @@ main(void)
         TEST(what_a_target_has_not_is_said),
         TEST(a_bar_is_never_longer_than_its_frame),
         TEST(the_name_of_a_target_does_no_harm_to_a_terminal),
+        TEST(figures_that_no_gateway_means_do_no_harm),
         TEST(no_targets_are_no_table),
     };
 

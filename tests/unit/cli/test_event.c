@@ -189,6 +189,39 @@ a_budget_names_its_target_and_what_is_left(void **state)
 }
 
 static void
+an_acceptance_tells_what_is_unusual(void **state)
+{
+    Redial__V1__Event event = event_of("job.accepted");
+
+    (void)state;
+    event.has_priority = true;
+    event.priority = 5;
+    event.has_deadline_ms = true;
+    text_clear(&text);
+    event_add_brief(&text, &event);
+    assert_string_equal(text_string(&text), "    +0 ms  job.accepted");
+    event.priority = 0;
+    event.has_idempotent = true;
+    event.idempotent = REDIAL__V1__IDEMPOTENCY__NOT_IDEMPOTENT;
+    event.deadline_ms = 30000;
+    event.has_not_before_ms = true;
+    event.not_before_ms = 1000;
+    event.has_queue_ttl_ms = true;
+    event.queue_ttl_ms = 5000;
+    event.has_max_attempts = true;
+    event.max_attempts = 3;
+    event.has_attempt_timeout_ms = true;
+    event.attempt_timeout_ms = 2000;
+    text_clear(&text);
+    event_add_brief(&text, &event);
+    assert_string_equal(text_string(&text),
+                        "    +0 ms  job.accepted       priority 0  not "
+                        "idempotent  deadline in 30 s  not before 1 s  first "
+                        "attempt within 5 s  at most 3 attempts  each at most "
+                        "2 s");
+}
+
+static void
 an_event_without_a_type_does_no_harm(void **state)
 {
     Redial__V1__Event event = REDIAL__V1__EVENT__INIT;
@@ -263,6 +296,7 @@ main(void)
         cmocka_unit_test(what_a_worker_asks_for_is_told),
         cmocka_unit_test(a_hedge_is_told_from_a_retry),
         cmocka_unit_test(a_budget_names_its_target_and_what_is_left),
+        cmocka_unit_test(an_acceptance_tells_what_is_unusual),
         cmocka_unit_test(an_event_without_a_type_does_no_harm),
         cmocka_unit_test(a_gap_says_what_is_missing),
         cmocka_unit_test(a_brief_event_counts_from_the_acceptance),

@@ -210,6 +210,21 @@ colour_does_not_move_a_column(void **state)
 }
 
 static void
+figures_that_no_gateway_means_do_no_harm(void **state)
+{
+    (void)state;
+    answer.delay_ms_max = UINT64_MAX;
+    assert_null(strstr(explained(0), "next try"));
+    answer.delay_ms_max = 0;
+    decision.delay_ms = UINT64_MAX;
+    decision.backoff_ms = UINT64_MAX;
+    decision.has_jitter_permille = true;
+    decision.jitter_permille = UINT32_MAX;
+    decision.clamp = unconst("max_backoff");
+    assert_non_null(strstr(explained(0), ", cut to maxBackoff"));
+}
+
+static void
 words_of_a_gateway_do_no_harm_to_a_terminal(void **state)
 {
     (void)state;
@@ -230,6 +245,7 @@ main(void)
         TEST(steps_behind_the_end_are_one_line),
         TEST(long_steps_are_broken_and_stay_in_their_column),
         TEST(colour_does_not_move_a_column),
+        TEST(figures_that_no_gateway_means_do_no_harm),
         TEST(words_of_a_gateway_do_no_harm_to_a_terminal),
     };
 
