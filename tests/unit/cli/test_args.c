@@ -243,6 +243,19 @@ some_verbs_have_two_words(void **state)
 }
 
 static void
+two_words_in_one_are_no_verb(void **state)
+{
+    char tool[] = "redial";
+    char verb[] = "policy check";
+    char *argv[] = {tool, verb};
+
+    (void)state;
+    args_fini(&args);
+    assert_false(args_parse(&args, 2, argv));
+    assert_null(args.verb);
+}
+
+static void
 a_code_that_is_none_is_refused_with_all_that_are(void **state)
 {
     (void)state;
@@ -273,6 +286,7 @@ main(void)
         cmocka_unit_test(words_of_a_list_are_found_whole),
         cmocka_unit_test(every_verb_knows_its_options_by_one_name),
         cmocka_unit_test(some_verbs_have_two_words),
+        cmocka_unit_test(two_words_in_one_are_no_verb),
         cmocka_unit_test(a_code_that_is_none_is_refused_with_all_that_are),
     };
 

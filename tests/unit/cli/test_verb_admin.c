@@ -277,6 +277,8 @@ the_tool_explains_itself_without_a_gateway(void **state)
     assert_non_null(strstr(fake_out(), "\n  policy simulate  "));
     fake_begin("help policy nothing");
     assert_int_equal(fake_run(), EXIT_USAGE);
+    fake_begin("help policy_check");
+    assert_int_equal(fake_run(), EXIT_USAGE);
     fake_begin("help events now");
     assert_int_equal(fake_run(), EXIT_USAGE);
     fake_begin("completion bash");
