@@ -52,6 +52,11 @@ static const char *const guard_names[GUARD_COUNT] = {
     [GUARD_HELD] = "a pushback holds a target",
 };
 
+static const char *const limiting_names[LIMITING_COUNT] = {
+    [LIMITING_COUNTED] = "a start under a rate",
+    [LIMITING_SHARED] = "a grant while tenants compete",
+};
+
 /* What the core cannot reach before breakers and requeueing. */
 static bool
 event_is_later(enum event_type type)
@@ -64,7 +69,7 @@ event_is_later(enum event_type type)
 static bool
 rule_is_later(enum rule rule)
 {
-    return rule == RULE_BREAKER_OPEN;
+    return rule == RULE_BREAKER_OPEN || rule == RULE_BREAKER_REJECTED;
 }
 
 const char *
@@ -194,6 +199,10 @@ print_rest(struct printer *printer, const struct coverage *coverage)
     for (int i = 0; i < GUARD_COUNT; i++) {
         print_row(printer, &(struct row){"targets", guard_names[i],
                                          coverage->guards[i], false});
+    }
+    for (int i = 0; i < LIMITING_COUNT; i++) {
+        print_row(printer, &(struct row){"limits", limiting_names[i],
+                                         coverage->limits[i], false});
     }
     for (int i = 0; i < ANSWER_COUNT; i++) {
         print_row(printer, &(struct row){"answers", answer_names[i],

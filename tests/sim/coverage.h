@@ -52,6 +52,13 @@ enum guard {
     GUARD_COUNT,
 };
 
+/* Where limits were looked at. */
+enum limiting {
+    LIMITING_COUNTED, /* a start under a rate */
+    LIMITING_SHARED,  /* a grant while tenants compete */
+    LIMITING_COUNT,
+};
+
 struct coverage {
     uint64_t seeds;
     uint64_t jobs;
@@ -75,6 +82,7 @@ struct coverage {
     uint64_t jitters[8];
     uint64_t hedging[HEDGING_COUNT];
     uint64_t guards[GUARD_COUNT];
+    uint64_t limits[LIMITING_COUNT];
 };
 
 /* Adds `from` to `to`. */

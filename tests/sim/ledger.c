@@ -48,14 +48,16 @@ ledger_policy(struct sim *sim, uint32_t version)
     ledger_targets_policy(sim);
     sim->ledger.policies[version] = plan_policy_new(&sim->plan, sim->seed,
                                                     version);
+    if (version > 1) {
+        ledger_limits_policy(sim, sim->ledger.policies[version - 1]);
+    }
 }
 
 const struct method_policy *
-ledger_policy_of(const struct sim *sim, uint32_t spec, uint32_t version)
+ledger_method_policy(const struct sim *sim, const struct policy_set *set,
+                     uint32_t method)
 {
-    const struct policy_set *set = sim->ledger.policies[version];
-    const struct plan_method *name =
-        &sim->plan.method[sim->agents.specs[spec].method];
+    const struct plan_method *name = &sim->plan.method[method];
     const struct method_policy *whole_service = NULL;
 
     /* Not by policy_find(): that is under test too. */
@@ -73,6 +75,13 @@ ledger_policy_of(const struct sim *sim, uint32_t spec, uint32_t version)
         }
     }
     return whole_service != NULL ? whole_service : &set->fallback;
+}
+
+const struct method_policy *
+ledger_policy_of(const struct sim *sim, uint32_t spec, uint32_t version)
+{
+    return ledger_method_policy(sim, sim->ledger.policies[version],
+                                sim->agents.specs[spec].method);
 }
 
 uint32_t

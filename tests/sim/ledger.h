@@ -101,6 +101,30 @@ struct ledger_job {
     uint64_t end_hash; /* of what the final record says */
 };
 
+enum { LEDGER_STARTS_MAX = 64 };
+
+/* Attempts that started under one rate. */
+struct ledger_rate {
+    int64_t since_at; /* of the world; nothing is known of before */
+    bool since_empty; /* and nothing was in the bucket then */
+    uint64_t count;
+    int64_t starts[LEDGER_STARTS_MAX]; /* the last ones */
+};
+
+/* How many wait when a submit arrives. */
+struct ledger_queues {
+    uint32_t method_surely;
+    uint32_t method_perhaps;
+    uint32_t tenant_surely;
+    uint32_t tenant_perhaps;
+};
+
+/* What tenants got while the same ones waited, of a method and priority. */
+struct ledger_share {
+    uint32_t competitors; /* bits */
+    uint64_t grants[PLAN_TENANTS_MAX];
+};
+
 enum {
     LEDGER_WORKERS_MAX = 600,
     LEDGER_UNCOUNTED_MAX = 128,
@@ -160,6 +184,11 @@ struct ledger {
     struct ledger_ghost ghosts[LEDGER_GHOSTS_MAX];
 
     int64_t recovered_at;
+    int64_t ticked_at; /* what was due by then is noticed */
+    struct ledger_rate method_rates[PLAN_METHODS_MAX];
+    struct ledger_rate tenant_rates[PLAN_TENANTS_MAX];
+    struct ledger_queues queues; /* before the submit at hand */
+    struct ledger_share shares[PLAN_METHODS_MAX][10];
 
     /* The step at hand. */
     bool replaying;
@@ -283,6 +312,41 @@ ledger_late(struct sim *sim, uint32_t spec, const struct record *record);
 /* After ledger_attempt_over(): the decision that follows it. */
 void
 ledger_decided(struct sim *sim, uint32_t spec, const struct record *record);
+
+/* The row in force for a method in a set. */
+const struct method_policy *
+ledger_method_policy(const struct sim *sim, const struct policy_set *set,
+                     uint32_t method);
+
+const struct tenant_policy *
+ledger_tenant_policy(const struct sim *sim, uint32_t tenant);
+
+/* An attempt starts that is not among the running ones yet. */
+void
+ledger_check_limits(struct sim *sim, uint32_t spec);
+
+/* Rates surely let an attempt of the job start now. */
+bool
+ledger_limits_let(const struct sim *sim, uint32_t spec);
+
+/* Before a submit, and after it: full queues refuse, others do not. */
+void
+ledger_count_queues(struct sim *sim, uint32_t spec);
+
+void
+ledger_check_queues(struct sim *sim, uint32_t spec,
+                    const struct engine_result *result);
+
+/* A retry that may wait for the end of a hold. */
+bool
+ledger_may_be_held(const struct sim *sim, uint32_t spec);
+
+void
+ledger_limits_recovering(struct sim *sim);
+
+/* Another policy is in force. */
+void
+ledger_limits_policy(struct sim *sim, const struct policy_set *before);
 
 /* Whether attempts of the job may run beside each other, and not in turn. */
 bool

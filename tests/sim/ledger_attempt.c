@@ -100,6 +100,7 @@ ledger_attempt_started(struct sim *sim, uint32_t spec,
     if (!sim->ledger.replaying) {
         check_time(sim, spec, record);
         ledger_check_payment(sim, spec, record);
+        ledger_check_limits(sim, spec);
         ledger_check_worker(sim, spec, worker);
         sim->ledger.starts++;
         sim->attempts++;

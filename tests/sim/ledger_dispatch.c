@@ -163,6 +163,7 @@ tell_ghosts(struct sim *sim)
 struct tally {
     uint32_t all;
     uint32_t of_method[PLAN_METHODS_MAX];
+    uint32_t of_tenant[PLAN_TENANTS_MAX];
     /* Of one worker, when one is asked for. */
     uint32_t total;
     uint32_t of_offer[SIM_OFFERS_MAX + 1];
@@ -171,10 +172,13 @@ struct tally {
 
 static void
 tally_one(const struct sim *sim, struct tally *tally,
-          const struct ledger_worker *worker, bool on_it, uint32_t method)
+          const struct ledger_worker *worker, bool on_it, uint32_t spec)
 {
+    uint32_t method = sim->agents.specs[spec].method;
+
     tally->all++;
     tally->of_method[method]++;
+    tally->of_tenant[sim->agents.specs[spec].tenant]++;
     if (on_it) {
         tally->total++;
         tally->of_offer[offer_for(sim, worker, method)]++;
@@ -195,7 +199,7 @@ count_load(const struct sim *sim, const struct ledger_worker *worker,
             const struct ledger_attempt *attempt = &job->running[k];
             bool on_it = attempt->worker == index;
 
-            tally_one(sim, &tally, worker, on_it, sim->agents.specs[i].method);
+            tally_one(sim, &tally, worker, on_it, i);
             tally.solo = tally.solo || (on_it && attempt->solo);
         }
     }
@@ -205,7 +209,7 @@ count_load(const struct sim *sim, const struct ledger_worker *worker,
         if (ghost->token.fence != 0 &&
             (surely ? surely_holds(sim, ghost) : may_hold(sim, ghost))) {
             tally_one(sim, &tally, worker, ghost->worker == index,
-                      ghost->method);
+                      spec_of(sim, ghost->token.job));
         }
     }
     return tally;
@@ -319,6 +323,15 @@ ledger_check_worker(struct sim *sim, uint32_t spec,
                  spec, tally.total, tally.of_offer[offer], worker->name,
                  tally.of_method[method]);
     }
+    uint32_t tenant = sim->agents.specs[spec].tenant;
+    uint32_t most = ledger_tenant_policy(sim, tenant)->limits.concurrency;
+
+    if (most > 0 && tally.of_tenant[tenant] >= most) {
+        tell_ghosts(sim);
+        sim_fail(sim, VIOLATION_CONCURRENCY,
+                 "job %u: %u of tenant %u run already", spec,
+                 tally.of_tenant[tenant], tenant);
+    }
     if (tally.solo || (sim->ledger.jobs[spec].suspect && tally.total > 0)) {
         sim_fail(sim, VIOLATION_CONCURRENCY,
                  "job %u: a suspect is not alone on %s", spec, worker->name);
@@ -349,8 +362,8 @@ waits_beside(const struct sim *sim, uint32_t spec)
  * A retry may wait for the end of a hold, and for its turn behind it: also of a
  * target that guarded it before another policy.
  */
-static bool
-may_be_held(const struct sim *sim, uint32_t spec)
+bool
+ledger_may_be_held(const struct sim *sim, uint32_t spec)
 {
     const struct ledger_job *job = &sim->ledger.jobs[spec];
 
@@ -463,7 +476,7 @@ check_hopeless(struct sim *sim, uint32_t spec)
              ->wait_for_ready &&
         sim->mono_ms >= sim->ledger.recovered_at + patience &&
         !ledger_is_served(sim, sim->agents.specs[spec].method) &&
-        !may_be_held(sim, spec)) {
+        !ledger_may_be_held(sim, spec)) {
         sim_fail(sim, VIOLATION_STUCK, "job %u waits, and nobody serves it",
                  spec);
     }
@@ -477,6 +490,16 @@ is_below_limit(const struct sim *sim, uint32_t spec, uint32_t running)
                          ->limits.concurrency;
 
     return limit == 0 || running < limit;
+}
+
+static bool
+tenant_is_below_limit(const struct sim *sim, uint32_t spec,
+                      const struct tally *tally)
+{
+    uint32_t tenant = sim->agents.specs[spec].tenant;
+    uint32_t limit = ledger_tenant_policy(sim, tenant)->limits.concurrency;
+
+    return limit == 0 || tally->of_tenant[tenant] < limit;
 }
 
 static void
@@ -511,7 +534,8 @@ ledger_check_idle(struct sim *sim)
         if (room.free[method] <= kept || job->suspect ||
             !(waits(sim, job) || waits_beside(sim, i)) ||
             !is_below_limit(sim, i, tally.of_method[method]) ||
-            may_be_held(sim, i)) {
+            ledger_may_be_held(sim, i) || !ledger_limits_let(sim, i) ||
+            !tenant_is_below_limit(sim, i, &tally)) {
             continue;
         }
         tell_ghosts(sim);

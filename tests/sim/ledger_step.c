@@ -22,6 +22,9 @@ ledger_before(struct sim *sim, const struct engine_input *input,
     ledger->assigns = 0;
     ledger->stop_count = 0;
     ledger->to_stop_count = 0;
+    if (input != NULL && input->type == ENGINE_SUBMIT) {
+        ledger_count_queues(sim, message->submit.spec);
+    }
     ledger_hear(sim, input, message);
 }
 
@@ -169,12 +172,16 @@ ledger_after(struct sim *sim, const struct engine_result *result)
     check_stops(sim);
     if (ledger->input->type == ENGINE_SUBMIT) {
         after_submit(sim, result);
+        ledger_check_queues(sim, ledger->message->submit.spec, result);
     } else if (ledger->input->type == ENGINE_CANCEL) {
         after_cancel(sim, result);
     } else if (ledger->input->type == ENGINE_GATEWAY &&
                ledger->next_seq != ledger->seq_before + 1) {
         sim_fail(sim, VIOLATION_RECORD, "no record of %s",
                  event_type_name(ledger->input->gateway.type));
+    }
+    if (ledger->input->type == ENGINE_TICK) {
+        ledger->ticked_at = sim->mono_ms;
     }
     ledger_heard(sim, result);
     ledger->input = NULL;
@@ -298,6 +305,8 @@ ledger_recovering(struct sim *sim)
         }
     }
     ledger_targets_recovering(sim, wall);
+    ledger_limits_recovering(sim);
+    ledger->ticked_at = INT64_MIN;
     memset(ledger->rules, 0, sizeof(ledger->rules));
     ledger_workers_away(sim);
 }

@@ -125,6 +125,7 @@ struct policy_block {
     struct text reasons[(2 * PLAN_METHODS_MAX + 1) * PLAN_REASONS];
     size_t reason_count;
     char words[2 * PLAN_METHODS_MAX + 2][2][SIM_WORD_BYTES];
+    struct tenant_policy tenants[PLAN_TENANTS_MAX];
     struct target_policy
         targets[sizeof(target_names) / sizeof(target_names[0])];
 };
@@ -179,6 +180,16 @@ make_retry(struct policy_block *block, struct rng *rng,
 }
 
 static void
+make_rate(struct rng *rng, struct limit_policy *limits)
+{
+    limits->rate_period_ms = (uint32_t)PICK(rng, 1000, 60000);
+    limits->rate = limits->rate_period_ms == 1000
+                       ? (uint32_t)PICK(rng, 1, 2, 7, 30)
+                       : (uint32_t)PICK(rng, 31, 90, 400);
+    limits->burst = (uint32_t)PICK(rng, 0, 1, 3, 50);
+}
+
+static void
 make_row(struct policy_block *block, struct rng *rng, uint32_t limit,
          struct method_policy *row)
 {
@@ -195,6 +206,10 @@ make_row(struct policy_block *block, struct rng *rng, uint32_t limit,
     row->attempt_timeout_ms = PICK(rng, 300, 1000, 5000, 20000);
     row->deadline_ms = PICK(rng, 0, 0, 0, 3000, 30000);
     row->limits.concurrency = (uint32_t)PICK(rng, 0, 0, 1, 2, 4);
+    if (chance(rng, 20)) {
+        make_rate(rng, &row->limits);
+    }
+    row->limits.queue = (uint32_t)PICK(rng, 0, 0, 0, 0, 1, 5, 20);
     row->wait_for_ready = chance(rng, 92);
     row->idempotency = (enum idempotency)rng_below(rng, 3);
     row->retry_indeterminate = chance(rng, 30);
@@ -272,6 +287,37 @@ make_targets(struct policy_block *block, struct rng *rng)
     block->set.targets = block->targets;
 }
 
+static void
+make_tenant(struct rng *rng, struct tenant_policy *tenant)
+{
+    tenant->weight = (uint32_t)PICK(rng, 1, 1, 2, 3, 10);
+    if (chance(rng, 20)) {
+        tenant->limits.concurrency = (uint32_t)PICK(rng, 1, 2, 5);
+    }
+    if (chance(rng, 15)) {
+        make_rate(rng, &tenant->limits);
+    }
+    tenant->limits.queue = (uint32_t)PICK(rng, 0, 0, 0, 0, 2, 30);
+}
+
+/* By name; the nameless one is always the first. */
+static void
+make_tenants(struct policy_block *block, struct rng *rng)
+{
+    static const char *const names[] = {"", "news", "studio", "t"};
+    size_t *count = &block->set.tenant_count;
+
+    make_tenant(rng, &block->set.tenant_fallback);
+    for (size_t i = 0; i < PLAN_TENANTS_MAX; i++) {
+        if (chance(rng, 60)) {
+            make_tenant(rng, &block->tenants[*count]);
+            block->tenants[*count].name = plan_text(names[i]);
+            (*count)++;
+        }
+    }
+    block->set.tenants = block->tenants;
+}
+
 struct policy_set *
 plan_policy_new(const struct plan *plan, uint64_t seed, uint32_t version)
 {
@@ -292,6 +338,7 @@ plan_policy_new(const struct plan *plan, uint64_t seed, uint32_t version)
           row_order);
     block->set.methods = block->rows;
     make_targets(block, &rng);
+    make_tenants(block, &rng);
     block->set.retries_off = chance(&rng, 6);
     return &block->set;
 }
