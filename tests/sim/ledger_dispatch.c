@@ -492,14 +492,33 @@ is_below_limit(const struct sim *sim, uint32_t spec, uint32_t running)
     return limit == 0 || running < limit;
 }
 
+/* A suspect for which a worker is being emptied keeps its tenant's place. */
 static bool
-tenant_is_below_limit(const struct sim *sim, uint32_t spec,
-                      const struct tally *tally)
+has_suspect(const struct sim *sim, uint32_t tenant)
+{
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        if (sim->agents.specs[i].tenant == tenant &&
+            sim->ledger.jobs[i].suspect && waits(sim, &sim->ledger.jobs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its tenant lets one more of it run. */
+static bool
+tenant_has_room(const struct sim *sim, uint32_t spec, const struct tally *tally)
 {
     uint32_t tenant = sim->agents.specs[spec].tenant;
-    uint32_t limit = ledger_tenant_policy(sim, tenant)->limits.concurrency;
+    const struct limit_policy *limits =
+        &ledger_tenant_policy(sim, tenant)->limits;
 
-    return limit == 0 || tally->of_tenant[tenant] < limit;
+    if (limits->concurrency == 0 && limits->rate == 0) {
+        return true;
+    }
+    return (limits->concurrency == 0 ||
+            tally->of_tenant[tenant] < limits->concurrency) &&
+           !has_suspect(sim, tenant);
 }
 
 static void
@@ -535,7 +554,7 @@ ledger_check_idle(struct sim *sim)
             !(waits(sim, job) || waits_beside(sim, i)) ||
             !is_below_limit(sim, i, tally.of_method[method]) ||
             ledger_may_be_held(sim, i) || !ledger_limits_let(sim, i) ||
-            !tenant_is_below_limit(sim, i, &tally)) {
+            !tenant_has_room(sim, i, &tally)) {
             continue;
         }
         tell_ghosts(sim);
