@@ -22,7 +22,9 @@
  *    a retry takes: a worker (rather one that has none of the job's attempts),
  *    the method's concurrency and its limits. No record is made of it.
  *  - The throttle and the budget are asked when it starts, since it would start
- *    without a failure: if they refuse, RETRY_REFUSED freezes the job.
+ *    without a failure: if they refuse, RETRY_REFUSED freezes the job. One that
+ *    follows a failure was let through, and paid for, when that was decided.
+ *    A hold of the target (hold.h) holds both.
  *
  * When one fails while others run:
  *  - OK or a fatal failure (one that is not to be retried, POISON,
