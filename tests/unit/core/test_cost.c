@@ -229,10 +229,67 @@ blocked_tenants_and_methods_do_not_make_grants_slower(void **state)
     assert_true(both < 4 * alone);
 }
 
+/* Ends attempts one by one; each end brings back one lane of the tenant. */
+static int64_t
+one_place(uint32_t methods)
+{
+    char name[16];
+    int64_t since;
+
+    start_bench();
+    bench.free_tenant.limits.concurrency = 1;
+    bench.policy.methods = NULL;
+    bench.policy.method_count = 0;
+    bench.policy.fallback.limits.rate = 0;
+    step(
+        &(struct engine_input){.type = ENGINE_POLICY, .policy = &bench.policy});
+    for (uint32_t i = 0; i < 2 * BLOCKED; i++) {
+        snprintf(name, sizeof(name), "m%u", i % methods);
+        submit("free", name);
+    }
+    poll(AT_ONCE);
+    since = cpu_us();
+    for (uint32_t i = 0; i < 2 * BLOCKED; i++) {
+        assert_int_equal(bench.running_count, 1);
+        struct engine_input input = {
+            .type = ENGINE_REPORT,
+            .report = {.worker = bench.worker, .token = bench.running[0]},
+        };
+
+        bench.running_count = 0;
+        step(&input);
+    }
+    since = cpu_us() - since;
+    assert_int_equal(bench.running_count, 0);
+    end_bench();
+    return since;
+}
+
+static void
+a_place_of_a_tenant_costs_the_same_over_a_thousand_methods(void **state)
+{
+    int64_t few = INT64_MAX;
+    int64_t many = INT64_MAX;
+
+    (void)state;
+    for (uint32_t run = 0; run < 3; run++) {
+        int64_t found = one_place(2);
+
+        few = found < few ? found : few;
+        found = one_place(BLOCKED);
+        many = found < many ? found : many;
+    }
+    print_message("2,000 places: %lld us with 2 methods, %lld us with 1,000\n",
+                  (long long)few, (long long)many);
+    assert_true(many < 6 * few);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_place_of_a_tenant_costs_the_same_over_a_thousand_methods),
         cmocka_unit_test(blocked_tenants_and_methods_do_not_make_grants_slower),
     };
 

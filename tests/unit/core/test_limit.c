@@ -268,6 +268,23 @@ a_restart_empties_the_bucket(void **state)
 }
 
 static void
+a_long_recovery_does_not_fill_the_buckets(void **state)
+{
+    (void)state;
+    set_rate(10, 1000, 10);
+    rig_restart_empty();
+    rig.now.mono.ms += 5000;
+    rig.now.wall.ms += 5000;
+    engine_recover(rig.engine, rig.now, 1, &rig.out);
+    join();
+    submit_many(1, 3);
+    rig_advance(99);
+    assert_int_equal(rig.assigned_count, 0);
+    rig_advance(1);
+    assert_int_equal(rig.assigned_count, 1);
+}
+
+static void
 a_name_that_was_forgotten_does_not_bring_a_full_bucket(void **state)
 {
     (void)state;
@@ -527,6 +544,7 @@ main(void)
         rig_test(a_burst_starts_at_once_and_no_more),
         rig_test(retries_take_tokens_too),
         rig_test(a_restart_empties_the_bucket),
+        rig_test(a_long_recovery_does_not_fill_the_buckets),
         rig_test(a_name_that_was_forgotten_does_not_bring_a_full_bucket),
         patient_test(a_reload_changes_the_rate_at_once),
         rig_test(a_reload_below_what_runs_just_waits),
