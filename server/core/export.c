@@ -387,6 +387,7 @@ row_decode(const uint8_t *bytes, size_t len, struct row *row)
     if (format < EXPORT_FORMAT_OLDEST || format > EXPORT_FORMAT) {
         return false;
     }
+    row->job.decision.budget_milli = -1; /* format 1 knows of none */
     const uint8_t *at = get_numbers(bytes + 1, end, format, &row->job);
 
     if (at == NULL || !job_is_valid(&row->job)) {

@@ -256,7 +256,7 @@ job_decision(const struct job *job)
         .attempts_free = job->attempts_free,
         .attempts_left = kept->attempts_left,
         .tokens_milli = kept->tokens_milli,
-        .budget_milli = -1,
+        .budget_milli = kept->rule == RULE_NONE ? -1 : kept->budget_milli,
         .until_wall_ms = kept->until_wall_ms,
         .policy_version = kept->policy_version,
     };
@@ -275,6 +275,7 @@ job_set_decision(struct job *job, const struct decision *decision)
         .backoff_ms = decision->backoff_ms,
         .delay_ms = decision->delay_ms,
         .tokens_milli = decision->tokens_milli,
+        .budget_milli = decision->budget_milli,
         .until_wall_ms = decision->until_wall_ms,
     };
 }

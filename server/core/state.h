@@ -60,6 +60,7 @@ struct kept_decision {
     uint64_t backoff_ms;
     uint64_t delay_ms;
     int64_t tokens_milli;
+    int64_t budget_milli;
     int64_t until_wall_ms;
 };
 

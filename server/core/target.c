@@ -482,6 +482,7 @@ is_sound(const struct record *record)
            (decision->tokens_max_milli == 0 ||
             (decision->tokens_milli >= 0 &&
              decision->tokens_milli <= decision->tokens_max_milli)) &&
+           record->budget_slice <= (uint64_t)INT64_MAX / 2 &&
            record->budget_delta_milli >= -(int64_t)UINT32_MAX &&
            record->budget_delta_milli <= (int64_t)UINT32_MAX;
 }

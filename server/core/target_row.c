@@ -20,7 +20,7 @@ static const int64_t wall_ms_max = INT64_C(4000000000000000);
 
 /* Far more than any window holds. */
 static const uint64_t slice_milli_max = UINT64_C(1) << 50;
-static const uint64_t slice_max = UINT64_C(1) << 62;
+static const uint64_t slice_max = (uint64_t)INT64_MAX / 2;
 
 /* ---- Writing ----------------------------------------------------------- */
 

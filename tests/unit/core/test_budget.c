@@ -188,6 +188,7 @@ below_one_retry_is_none(void **state)
     rig_submit(1);
     rig_submit(2);
     rig_submit(3);
+    assert_int_equal(rig_view(1).decision.budget_milli, -1); /* none so far */
     assert_int_equal(left(), 999);
     go_wrong(1);
     const struct record *refused = rig_record(EVENT_RETRY_REFUSED);
@@ -280,6 +281,7 @@ plan_far_away(void)
     go_wrong(1);
     assert_int_equal(rig_view(1).state, JOB_BACKOFF);
     assert_int_equal(left(), 0);
+    assert_int_equal(rig_view(1).decision.budget_milli, 0);
     assert_int_equal(rig_target("s").retries_waiting, 1);
 }
 

@@ -333,6 +333,10 @@ records_out_of_range_are_damage(void **state)
     assert_false(engine_apply(rig.engine, &record));
     rig_restart_empty();
     record.budget_delta_milli = 200;
+    record.budget_slice = UINT64_MAX;
+    assert_false(engine_apply(rig.engine, &record));
+    rig_restart_empty();
+    record.budget_slice = 1;
     record.service = text_of("");
     assert_false(engine_apply(rig.engine, &record));
     rig_restart_empty();
