@@ -119,6 +119,7 @@ bound_load(const struct lint_policy *row, const struct target_policy *target)
     };
 
     if (target->has_throttle && !row->policy->hedged) {
+        load.guarded = true;
         bool allows = lint_throttle_allows(target);
         uint64_t milli = 1000 + (allows ? target->tokens_ok_milli : 0);
 
@@ -130,6 +131,7 @@ bound_load(const struct lint_policy *row, const struct target_policy *target)
     if (target->has_budget) {
         uint64_t milli = 1000 + target->budget_ratio_milli;
 
+        load.guarded |= milli < load.worst_milli;
         if (milli < load.bound_milli) {
             load.bound_milli = milli;
             load.bound_once = 0;
@@ -143,6 +145,8 @@ bound_load(const struct lint_policy *row, const struct target_policy *target)
 static void
 add_load(const struct policy_set *set, struct lint_policy *row)
 {
+    bool guarded = true;
+
     row->load = (struct lint_load){0};
     for (size_t i = 0; i < row->name_count; i++) {
         const struct method_policy *name = row->names[i];
@@ -151,12 +155,14 @@ add_load(const struct policy_set *set, struct lint_policy *row)
         struct lint_load load = bound_load(row,
                                            policy_find_target(set, target));
 
+        guarded &= load.guarded;
         if (load.bound_milli > row->load.bound_milli ||
             (load.bound_milli == row->load.bound_milli &&
              load.bound_per_second > row->load.bound_per_second)) {
             row->load = load;
         }
     }
+    row->load.guarded = guarded;
     if (row->name_count == 0) {
         row->load = bound_load(row, &set->target_fallback);
     }

@@ -58,6 +58,7 @@ struct lint_load {
     uint64_t bound_milli; /* over many jobs, with throttle and budget */
     uint64_t bound_once;  /* and these attempts beside, once for a target */
     uint64_t bound_per_second; /* and these each second */
+    bool guarded; /* something holds it back while every attempt fails */
 };
 
 struct lint_policy {

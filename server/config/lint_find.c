@@ -273,10 +273,13 @@ lint_find_policy(struct lint *lint, const struct config *config,
         find_times(lint, row);
     }
     find_rate(lint, row);
-    if (row->load.bound_milli == row->load.worst_milli) {
+    if (!row->load.guarded) {
         find(lint, &row->findings, LINT_UNGUARDED,
-             "no retryThrottling and no budget bounds it: %u times the load "
-             "while the target is down",
+             row->policy->hedged
+                 ? "no budget bounds it: up to %u times the load, also when "
+                   "nothing fails"
+                 : "no retryThrottling and no budget bounds it: %u times the "
+                   "load while the target is down",
              (unsigned)row->attempts_max);
     }
 }

@@ -90,6 +90,31 @@ a_good_policy_is_good(void **state)
     (void)state;
     write_config(GOOD);
     run(0, "policy check %s", config_path);
+    says(result.out, "{}");
+    says(result.out, "[constant-backoff]");
+    says(result.out, "1 policy, 0 warnings, 2 notes");
+}
+
+static void
+what_a_policy_amounts_to_is_told_to_programs(void **state)
+{
+    (void)state;
+    write_config(GOOD);
+    run(0, "policy check %s --json", config_path);
+    says(result.out, "\"attemptsMax\": 3,");
+    says(result.out, "\"code\": \"constant-backoff\",");
+    says(result.out, "\"warnings\": 0,");
+    write_config(
+        "{\"retryThrottling\": {\"maxTokens\": 2, \"tokenRatio\": 1}}");
+    run(0, "policy check %s --json", config_path);
+    says(result.out, "\"code\": \"throttle-never-allows\",");
+    says(result.out, "\"warnings\": 1,");
+    write_config(
+        "{\"retryThrottling\": {\"maxTokens\": 0, \"tokenRatio\": 1}}");
+    run(3, "policy check %s --json", config_path);
+    says(result.out, "\"path\": \"retryThrottling.maxTokens\",");
+    says(result.out, "\"errors\": 1,");
+    assert_string_equal(result.err, "");
 }
 
 static void
@@ -311,6 +336,7 @@ main(void)
 #define RUNNING(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         TEST(a_good_policy_is_good),
+        TEST(what_a_policy_amounts_to_is_told_to_programs),
         TEST(what_is_wrong_with_a_policy_is_told),
         TEST(a_file_that_is_none_is_told),
         RUNNING(explain_tells_what_would_follow_and_changes_nothing),

@@ -115,6 +115,15 @@ static const struct row retry_rows[] = {
     {ONE(GOOD(", 'jitter': 'none'")), "no-jitter"},
     {ONE(GOOD(", 'jitter': 'full'")), ""},
     {"{" METHOD(GOOD("")) "}", "unguarded"},
+    {"{'budget': {'ratio': 1.999}, " METHOD(GOOD("")) "}", ""},
+    {"{'budget': {'ratio': 2}, " METHOD(GOOD("")) "}", "unguarded"},
+    {"{'retryThrottling': {'maxTokens': 9, 'tokenRatio': 0.5}, "
+     "'budget': {'ratio': 2}, " METHOD(GOOD("")) "}",
+     ""},
+    {"{'targets': [{'name': 'T', 'budget': {'ratio': 0.1}}],"
+     " 'methodConfig': [{'name': [{'service': 'S'}, {'service': 'T'}], " GOOD(
+         "") "}]}",
+     "unguarded"},
     {"{'retriesEnabled': false, " METHOD(GOOD(", 'jitter': 'none'")) "}",
      "retries-off"},
     {"{'freeAttemptsMax': 1001}", "free-attempts"},

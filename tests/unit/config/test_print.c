@@ -181,9 +181,18 @@ the_policy_part_stands_alone(void **state)
     assert_null(strstr((const char *)out.at, "listeners"));
     load_text(&again, (const char *)out.at);
     assert_int_equal(again.status, REDIAL_OK);
+    char *first = strdup((const char *)out.at);
+
+    assert_non_null(first);
     bytes_clear(&out);
     config_policy_print(again.config, &out);
     assert_true(bytes_append_byte(&out, 0));
+    assert_string_equal((const char *)out.at, first);
+    free(first);
+    assert_true(again.config->policy.retries_off);
+    assert_int_equal(again.config->policy.target_count, 2);
+    assert_int_equal(again.config->policy.tenant_count, 2);
+    assert_int_equal(again.config->policy.tenant_fallback.limits.burst, 6);
     assert_non_null(strstr((const char *)out.at, "\"maxAttempts\": 9"));
     assert_int_equal(again.config->policy.method_count, 5);
     bytes_fini(&out);
