@@ -17,10 +17,11 @@
  *     voice.Tts [##########|#####-----] 7.5 of 10, above 5  12 left       3
  *
  * The bar is the throttle's tokens; below its middle there are no retries. What
- * is used up is marked EXHAUSTED.
+ * is used up is marked EXHAUSTED. `columns` is the width of the terminal, 0: no
+ * limit; a narrow one gets less words.
  */
 void
 budget_add(struct text *text, const Redial__V1__Budget *const *budgets,
-           size_t count, int64_t now_ms);
+           size_t count, int64_t now_ms, size_t columns);
 
 #endif

@@ -110,6 +110,10 @@ cli_say(struct cli *cli);
 void
 cli_print_json(struct cli *cli, const ProtobufCMessage *message);
 
+/* How wide standard output is; 0: not a terminal, or it does not say. */
+size_t
+cli_columns(const struct cli *cli);
+
 /* Bytes as they are, on standard output. */
 void
 cli_print_bytes(struct cli *cli, const void *bytes, size_t len);

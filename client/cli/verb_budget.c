@@ -96,12 +96,12 @@ take_look(struct look *look)
 /* ---- Printing ----------------------------------------------------------- */
 
 static void
-add_picture(struct text *text, const struct look *look)
+add_picture(struct text *text, const struct look *look, size_t columns)
 {
     if (look->count == 0) {
         text_add(text, "no target has a throttle, a budget or retries yet\n");
     }
-    budget_add(text, look->budgets, look->count, look->cli->wall_ms());
+    budget_add(text, look->budgets, look->count, look->cli->wall_ms(), columns);
     if (look->has_more) {
         text_add(text, "and more\n");
     }
@@ -116,7 +116,7 @@ draw(const struct look *look, size_t lines)
     struct text picture = {.colour = cli->line.colour};
 
     (void)ioctl(fileno(cli->out), TIOCGWINSZ, &size);
-    add_picture(&picture, look);
+    add_picture(&picture, look, size.ws_col);
     lines = view_add_over(&cli->line, &picture, size.ws_col, size.ws_row,
                           lines);
     cli_print(cli);
@@ -135,7 +135,7 @@ print(const struct look *look)
         }
         return;
     }
-    add_picture(&cli->line, look);
+    add_picture(&cli->line, look, cli_columns(cli));
     cli_print(cli);
 }
 

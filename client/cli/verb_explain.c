@@ -11,7 +11,6 @@
 #include "proto/uuid.h"
 
 #include <string.h>
-#include <sys/ioctl.h>
 
 /* The request, and what it points at. */
 struct question {
@@ -167,18 +166,6 @@ take_question(struct question *question)
     return true;
 }
 
-static size_t
-terminal_columns(const struct cli *cli)
-{
-    struct winsize size = {.ws_col = 0};
-
-    if (!cli->out_is_terminal) {
-        return 0;
-    }
-    (void)ioctl(fileno(cli->out), TIOCGWINSZ, &size);
-    return size.ws_col;
-}
-
 enum exit_code
 verb_policy_explain(struct cli *cli)
 {
@@ -199,7 +186,7 @@ verb_policy_explain(struct cli *cli)
     } else {
         struct explain_options options = {
             .now_ms = cli->wall_ms(),
-            .columns = terminal_columns(cli),
+            .columns = cli_columns(cli),
             .verbose = args_has(cli->args, OPTION_VERBOSE),
         };
 

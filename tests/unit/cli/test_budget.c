@@ -51,7 +51,7 @@ printed(void)
     const Redial__V1__Budget *list[] = {&budget};
 
     text_clear(&text);
-    budget_add(&text, list, 1, NOW);
+    budget_add(&text, list, 1, NOW, 0);
     return text_string(&text);
 }
 
@@ -87,6 +87,22 @@ what_is_used_up_is_marked(void **state)
                                       "EXHAUSTED "));
     text.colour = true;
     assert_non_null(strstr(printed(), "\033[31m[##########|----------]"));
+}
+
+static void
+a_narrow_terminal_gets_less_words(void **state)
+{
+    const Redial__V1__Budget *list[] = {&budget};
+
+    (void)state;
+    give_tokens(4000, true);
+    budget.hold_ms = 4200;
+    budget_add(&text, list, 1, NOW, 80);
+    assert_string_equal(text_string(&text),
+                        "TARGET     THROTTLE                          "
+                        "BUDGET  WAITING  ALLOWED  REFUSED  HELD\n"
+                        "voice.Tts  [####-|-----]  4 of 10 EXHAUSTED  none   "
+                        "       0        0        0  4.2 s\n");
 }
 
 static void
@@ -140,7 +156,7 @@ static void
 no_targets_are_no_table(void **state)
 {
     (void)state;
-    budget_add(&text, NULL, 0, NOW);
+    budget_add(&text, NULL, 0, NOW, 0);
     assert_string_equal(text_string(&text), "");
 }
 
@@ -151,6 +167,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_target_is_one_line_below_a_head),
         TEST(what_is_used_up_is_marked),
+        TEST(a_narrow_terminal_gets_less_words),
         TEST(what_a_target_has_not_is_said),
         TEST(a_bar_is_never_longer_than_its_frame),
         TEST(the_name_of_a_target_does_no_harm_to_a_terminal),
