@@ -103,6 +103,17 @@ make_character(struct sim *sim, struct spec *spec)
     spec->wait_ms_max = sim_chance(sim, 80) ? 400 : 4000;
 }
 
+/* Everybody at once, for the same. */
+static void
+join_crowd(struct sim *sim, struct spec *spec)
+{
+    spec->method = 0;
+    spec->priority = 5;
+    spec->not_before_ms = 0;
+    spec->ask_at_ms = SIM_MONO_START + sim->plan.span_ms / 4 +
+                      sim_between(sim, 0, 3000);
+}
+
 static void
 make_spec(struct sim *sim, uint32_t index)
 {
@@ -130,6 +141,9 @@ make_spec(struct sim *sim, uint32_t index)
         .cancel_at_ms = INT64_MAX,
         .job = PLAN_JOBS_MAX,
     };
+    if (sim->plan.crowd && sim_chance(sim, 80)) {
+        join_crowd(sim, spec);
+    }
     spec->id = make_id(sim, index, SIM_WALL_START + at);
     choose_key(sim, spec);
     hash_texts(spec);

@@ -201,6 +201,10 @@ gateway_gather(struct sim *sim, const struct engine_input *input,
         }
     }
     for (size_t i = 0; i < out->command_count; i++) {
+        if (sim->plant == PLANT_LOSER_RUNS &&
+            out->commands[i].type == COMMAND_STOP) {
+            continue;
+        }
         take_command(sim, &out->commands[i]);
     }
     ledger_after(sim, &out->result);

@@ -163,7 +163,7 @@ take_report(struct sim *sim, struct message *message)
         .reason = plan_text(report->reason),
         .has_pushback = report->has_pushback,
         .pushback_ms = report->pushback_ms,
-        .for_target = report->for_target,
+        .for_target = report->for_target && sim->plant != PLANT_HOLD_IGNORED,
         .overloaded = report->overloaded,
         .result_bytes = report->code == REDIAL_OK ? 20 : 0,
     };

@@ -36,6 +36,14 @@ load_policy(struct sim *sim, uint32_t version)
 
     gateway->policy_version = version;
     gateway->policy = plan_policy_new(&sim->plan, sim->seed, version);
+    plan_policy_slip(gateway->policy,
+                     &(struct plan_slip){
+                         .hedges = sim->plant == PLANT_HEDGE_TOO_MANY,
+                         .starts = sim->plant == PLANT_RATE_ONE_MORE,
+                         .queue = sim->plant == PLANT_QUEUE_ONE_MORE,
+                         .floor = sim->plant == PLANT_BUDGET_FLOOR,
+                         .topsy_turvy = sim->plant == PLANT_WEIGHTS_REVERSED,
+                     });
     ledger_policy(sim, version);
 }
 
@@ -128,14 +136,17 @@ load_rows(struct sim *sim)
     }
 }
 
-/* The planted fault: what was charged is applied as if it was free. */
+/* Planted faults: what was charged is free, no throttle was ever charged. */
 static void
-forget_charge(const struct sim *sim, struct record *record)
+forget(const struct sim *sim, struct record *record)
 {
     if (sim->plant == PLANT_CHARGE_FORGOTTEN &&
         record->type == EVENT_ATTEMPT_FAILED) {
         record->charged = false;
         record->decision.attempts_charged = 0;
+    }
+    if (sim->plant == PLANT_TOKENS_FORGOTTEN) {
+        record->decision.tokens_max_milli = 0;
     }
 }
 
@@ -173,7 +184,7 @@ apply_log(struct sim *sim)
             gateway->dirty[spec] = seq;
         }
         note_target(sim, &record);
-        forget_charge(sim, &record);
+        forget(sim, &record);
         if (!engine_apply(gateway->engine, &record)) {
             sim_fail(sim, VIOLATION_RECOVERY,
                      "record %" PRIu64 " (%s) cannot be applied", seq,

@@ -119,10 +119,10 @@ struct ledger_queues {
     uint32_t tenant_perhaps;
 };
 
-/* What tenants got while the same ones waited, of a method and priority. */
+/* What tenants got of a method and priority, pair by pair of competitors. */
 struct ledger_share {
-    uint32_t competitors; /* bits */
-    uint64_t grants[PLAN_TENANTS_MAX];
+    bool compete[PLAN_TENANTS_MAX][PLAN_TENANTS_MAX]; /* without a break */
+    uint64_t got[PLAN_TENANTS_MAX][PLAN_TENANTS_MAX]; /* by the first */
 };
 
 enum {

@@ -231,6 +231,10 @@ check_failed(struct sim *sim, uint32_t spec, const struct record *record)
 
         check_report(sim, spec, record);
         if (record->code != report->code ||
+            record->has_pushback != report->has_pushback ||
+            (report->has_pushback &&
+             record->pushback_ms != report->pushback_ms) ||
+            record->overloaded != report->overloaded ||
             record->reason.len != strlen(report->reason) ||
             (record->reason.len > 0 && memcmp(record->reason.at, report->reason,
                                               record->reason.len) != 0)) {

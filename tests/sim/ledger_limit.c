@@ -281,31 +281,20 @@ is_limited(const struct sim *sim, uint32_t tenant)
  * are, but for the rounds at both ends and what retries got out of turn.
  */
 static void
-check_shares(struct sim *sim, const struct ledger_share *share, uint32_t method)
+check_share(struct sim *sim, const struct ledger_share *share, uint32_t a,
+            uint32_t b)
 {
     enum { ROUNDS = 2, OUT_OF_TURN = 8 };
+    uint64_t wa = weight_of(sim, a);
+    uint64_t wb = weight_of(sim, b);
 
-    for (uint32_t a = 0; a < sim->plan.tenants; a++) {
-        for (uint32_t b = 0; b < sim->plan.tenants; b++) {
-            uint64_t wa = weight_of(sim, a);
-            uint64_t wb = weight_of(sim, b);
-
-            if (a == b || (share->competitors >> a & 1) == 0 ||
-                (share->competitors >> b & 1) == 0 || is_limited(sim, a) ||
-                is_limited(sim, b)) {
-                continue;
-            }
-            sim->coverage->limits[LIMITING_SHARED]++;
-            if (share->grants[a] * wb > share->grants[b] * wa +
-                                            ROUNDS * wa * wb +
-                                            OUT_OF_TURN * (wa + wb)) {
-                sim_fail(
-                    sim, VIOLATION_SHARE,
-                    "method %u: tenant %u (weight %" PRIu64 ") got %" PRIu64
-                    ", tenant %u (weight %" PRIu64 ") %" PRIu64,
-                    method, a, wa, share->grants[a], b, wb, share->grants[b]);
-            }
-        }
+    sim->coverage->limits[LIMITING_SHARED]++;
+    if (share->got[a][b] * wb >
+        share->got[b][a] * wa + ROUNDS * wa * wb + OUT_OF_TURN * (wa + wb)) {
+        sim_fail(sim, VIOLATION_SHARE,
+                 "tenant %u (weight %" PRIu64 ") got %" PRIu64
+                 ", tenant %u (weight %" PRIu64 ") %" PRIu64,
+                 a, wa, share->got[a][b], b, wb, share->got[b][a]);
     }
 }
 
@@ -315,20 +304,31 @@ count_share(struct sim *sim, uint32_t spec)
     const struct spec *own = &sim->agents.specs[spec];
     struct ledger_share *share =
         &sim->ledger.shares[own->method][own->priority];
-    uint32_t competitors;
+    uint32_t a = own->tenant;
+    uint32_t waiting;
 
     if (sim->ledger.jobs[spec].suspect || sim->plan.tenants < 2) {
         return;
     }
-    competitors = find_competitors(sim, own->method, own->priority);
-    if (competitors != share->competitors) {
-        *share = (struct ledger_share){.competitors = competitors};
+    waiting = find_competitors(sim, own->method, own->priority);
+    for (uint32_t i = 0; i < sim->plan.tenants; i++) {
+        for (uint32_t k = 0; k < sim->plan.tenants; k++) {
+            bool both = (waiting >> i & 1) != 0 && (waiting >> k & 1) != 0;
+
+            if (!both || is_limited(sim, i) || is_limited(sim, k)) {
+                share->compete[i][k] = false;
+            } else if (!share->compete[i][k]) {
+                share->compete[i][k] = true;
+                share->got[i][k] = 0;
+            }
+        }
     }
-    if ((competitors & (competitors - 1)) == 0) {
-        return;
+    for (uint32_t b = 0; b < sim->plan.tenants; b++) {
+        if (b != a && share->compete[a][b]) {
+            share->got[a][b]++;
+            check_share(sim, share, a, b);
+        }
     }
-    share->grants[own->tenant]++;
-    check_shares(sim, share, own->method);
 }
 
 /* ---- Starts ------------------------------------------------------------ */

@@ -415,9 +415,10 @@ static void
 follow_hold(struct sim *sim, struct ledger_target *target, uint32_t spec,
             const struct record *record)
 {
-    int64_t length = record->pushback_ms;
-    bool asked = record->type == EVENT_ATTEMPT_FAILED && record->for_target &&
-                 record->has_pushback && length > 0;
+    const struct message_report *report = &sim->ledger.jobs[spec].over_report;
+    int64_t length = report->pushback_ms;
+    bool asked = record->type == EVENT_ATTEMPT_FAILED && report->for_target &&
+                 report->has_pushback && length > 0;
 
     if (asked && !sim->ledger.replaying) {
         int64_t most = (int64_t)ledger_policy_of(sim, spec,
@@ -433,7 +434,7 @@ follow_hold(struct sim *sim, struct ledger_target *target, uint32_t spec,
                      " by a pushback of %" PRId64,
                      spec, target->name, record->hold_until_wall_ms, length);
         }
-    } else if (!asked && record->hold_until_wall_ms != 0) {
+    } else if (!sim->ledger.replaying && record->hold_until_wall_ms != 0) {
         sim_fail(sim, VIOLATION_HOLD, "job %u: nobody asked to hold %s", spec,
                  target->name);
     }
@@ -532,7 +533,9 @@ void
 ledger_target_record(struct sim *sim, uint32_t spec,
                      const struct record *record)
 {
-    bool asks = record->for_target && record->type == EVENT_ATTEMPT_FAILED;
+    bool asks = spec != PLAN_JOBS_MAX && !sim->ledger.replaying &&
+                record->type == EVENT_ATTEMPT_FAILED &&
+                sim->ledger.jobs[spec].over_report.for_target;
     bool own = spec == PLAN_JOBS_MAX && record->target.len > 0;
 
     if (record->decision.tokens_max_milli == 0 && record->budget_slice == 0 &&

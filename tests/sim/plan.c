@@ -105,6 +105,7 @@ plan_make(struct plan *plan, struct rng *rng)
         .net_ms_max = (int64_t)PICK(rng, 1, 5, 50),
         .projection = (uint32_t)PICK(rng, 0, 1, 2, 2, 8),
     };
+    plan->crowd = chance(rng, 20);
     make_limits(&plan->limits, rng);
     make_names(plan, rng);
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
@@ -341,6 +342,55 @@ plan_policy_new(const struct plan *plan, uint64_t seed, uint32_t version)
     make_tenants(block, &rng);
     block->set.retries_off = chance(&rng, 6);
     return &block->set;
+}
+
+static void
+slip_limits(struct limit_policy *limits, const struct plan_slip *slip)
+{
+    if (limits->rate > 0) {
+        limits->rate += slip->starts;
+        limits->burst += limits->burst > 0 ? slip->starts : 0;
+    }
+    if (limits->queue > 0) {
+        limits->queue += slip->queue;
+    }
+}
+
+static void
+slip_row(struct method_policy *row, const struct plan_slip *slip)
+{
+    if (row->hedged) {
+        row->retry.max_attempts += slip->hedges;
+    }
+    slip_limits(&row->limits, slip);
+}
+
+static void
+slip_tenant(struct tenant_policy *tenant, const struct plan_slip *slip)
+{
+    slip_limits(&tenant->limits, slip);
+    if (slip->topsy_turvy) {
+        tenant->weight = tenant->weight > 1 ? 1 : 10;
+    }
+}
+
+void
+plan_policy_slip(struct policy_set *set, const struct plan_slip *slip)
+{
+    struct policy_block *block = (struct policy_block *)set;
+
+    slip_row(&set->fallback, slip);
+    slip_tenant(&set->tenant_fallback, slip);
+    set->target_fallback.budget_floor += slip->floor;
+    for (size_t i = 0; i < set->method_count; i++) {
+        slip_row(&block->rows[i], slip);
+    }
+    for (size_t i = 0; i < set->tenant_count; i++) {
+        slip_tenant(&block->tenants[i], slip);
+    }
+    for (size_t i = 0; i < set->target_count; i++) {
+        block->targets[i].budget_floor += slip->floor;
+    }
 }
 
 void

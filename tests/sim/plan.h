@@ -43,6 +43,7 @@ struct plan {
     uint32_t groups_in_pipe; /* commits on their way at once */
     int64_t span_ms;         /* how long agents submit */
     int64_t commit_ms_max;
+    bool crowd; /* most jobs want the same, at the same time */
     int64_t net_ms_max;
     uint32_t projection; /* rows written behind: 0 none, more: eager */
     uint32_t fault_permille[FAULT_COUNT];
@@ -63,6 +64,18 @@ plan_make(struct plan *plan, struct rng *rng);
  */
 struct policy_set *
 plan_policy_new(const struct plan *plan, uint64_t seed, uint32_t version);
+
+/* What a planted fault adds to the gateway's own copy of a policy. */
+struct plan_slip {
+    uint32_t hedges;  /* more attempts of hedged methods */
+    uint32_t starts;  /* more in a rate and its burst */
+    uint32_t queue;   /* more that may wait */
+    uint32_t floor;   /* more in a budget */
+    bool topsy_turvy; /* who weighs little weighs much */
+};
+
+void
+plan_policy_slip(struct policy_set *set, const struct plan_slip *slip);
 
 /* Overwrites and frees. NULL is allowed. */
 void

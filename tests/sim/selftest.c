@@ -24,6 +24,16 @@ static const struct planted planted[] = {
     {PLANT_CHARGE_FORGOTTEN, VIOLATION_TOO_MANY_TRIES,
      "charged attempts that a restart forgets"},
     {PLANT_FENCE_IGNORED, VIOLATION_FENCE, "a fence that nobody compares"},
+    {PLANT_TOKENS_FORGOTTEN, VIOLATION_THROTTLE,
+     "tokens that a restart forgets"},
+    {PLANT_HEDGE_TOO_MANY, VIOLATION_TOO_MANY_TRIES,
+     "a hedge beyond the limit"},
+    {PLANT_LOSER_RUNS, VIOLATION_STOP, "a loser that is not stopped"},
+    {PLANT_RATE_ONE_MORE, VIOLATION_RATE, "a rate of one too many"},
+    {PLANT_QUEUE_ONE_MORE, VIOLATION_QUEUE, "a queue that is one too long"},
+    {PLANT_BUDGET_FLOOR, VIOLATION_BUDGET, "a budget of one too many"},
+    {PLANT_HOLD_IGNORED, VIOLATION_HOLD, "a target that is not held"},
+    {PLANT_WEIGHTS_REVERSED, VIOLATION_SHARE, "weights that are reversed"},
 };
 
 /* How the seed ends with the fault planted, in a process of its own. */

@@ -44,6 +44,14 @@ enum plant {
     PLANT_REPLY_EARLY,      /* answers do not wait for their commit */
     PLANT_CHARGE_FORGOTTEN, /* recovery forgets which attempts counted */
     PLANT_FENCE_IGNORED,    /* old tokens pass for the current one */
+    PLANT_TOKENS_FORGOTTEN, /* recovery forgets what throttles hold */
+    PLANT_HEDGE_TOO_MANY,   /* one more beside the others than allowed */
+    PLANT_LOSER_RUNS,       /* nobody is told to stop */
+    PLANT_RATE_ONE_MORE,    /* a rate lets one more through */
+    PLANT_QUEUE_ONE_MORE,   /* a queue takes one more */
+    PLANT_BUDGET_FLOOR,     /* a budget has one more a second */
+    PLANT_HOLD_IGNORED,     /* a pushback for all is taken for one */
+    PLANT_WEIGHTS_REVERSED, /* who weighs little weighs much */
 };
 
 enum {
@@ -120,7 +128,9 @@ sim_current(void);
 static inline bool
 sim_only_promises(const struct sim *sim)
 {
-    return sim->plant == PLANT_CHARGE_FORGOTTEN;
+    return sim->plant == PLANT_CHARGE_FORGOTTEN ||
+           sim->plant == PLANT_TOKENS_FORGOTTEN ||
+           sim->plant == PLANT_HEDGE_TOO_MANY;
 }
 
 /* Rolls the dice for a fault and counts it when it strikes. */
