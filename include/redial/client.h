@@ -209,7 +209,11 @@ struct redial_job {
     size_t payload_bytes;     /* at most REDIAL_PAYLOAD_BYTES_MAX */
     const char *content_type; /* of the payload, for the worker; or NULL */
 
-    /* NULL: a new UUIDv7. Give one to submit again after a failure. */
+    /*
+     * NULL: a new UUIDv7. Give one to submit again after a failure: it joins
+     * the job if that is live. The id of one that has ended makes it run again;
+     * a key never does.
+     */
     const char *id;
     /*
      * Makes submitting idempotent: a second job of this tenant with the same

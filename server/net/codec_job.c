@@ -2,6 +2,7 @@
 #include "proto/limits.h"
 #include "proto/name.h"
 #include "server/net/codec.h"
+#include "server/net/json_check.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -134,6 +135,20 @@ take_metadata(const Redial__V1__JobSpec *spec,
     return REDIAL_OK;
 }
 
+/* The place is told as people count: from 1. */
+static enum redial_status
+check_json(const char *json, struct wire_error *error)
+{
+    size_t at = 0;
+    const char *problem = json_check(json, strlen(json), &at);
+
+    return problem == NULL
+               ? REDIAL_OK
+               : wire_error_set(error, REDIAL_INVALID_ARGUMENT,
+                                "payload_json is not JSON: at byte %zu: %s",
+                                at + 1, problem);
+}
+
 static enum redial_status
 take_content(const Redial__V1__JobSpec *spec, const struct codec_limits *limits,
              struct engine_submit *ret, struct wire_error *error)
@@ -162,6 +177,10 @@ take_content(const Redial__V1__JobSpec *spec, const struct codec_limits *limits,
     if (spec->content_type != NULL &&
         strlen(spec->content_type) > WIRE_CONTENT_TYPE_BYTES_MAX) {
         return refuse(error, "content_type", "is longer than 128 bytes");
+    }
+    if (spec->payload_json != NULL &&
+        check_json(spec->payload_json, error) != REDIAL_OK) {
+        return REDIAL_INVALID_ARGUMENT;
     }
     ret->payload_bytes = payload;
     return take_metadata(spec, limits, ret, error);
