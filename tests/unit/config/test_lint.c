@@ -152,6 +152,13 @@ static const struct row time_rows[] = {
      "rate-below-retries"},
     {ONE("'limits': {'rate': {'perSecond': 1, 'burst': 1}}, " GOOD("")), ""},
     {ONE("'limits': {'rate': {'perMinute': 34, 'burst': 1}}, " GOOD("")), ""},
+    /* Two tokens in 3 s exactly, which is what the waits take. */
+    {ONE("'limits': {'rate': {'perMinute': 40, 'burst': 1}}, " GOOD(
+         ", 'jitter': 'equal'")),
+     ""},
+    {ONE("'limits': {'rate': {'perMinute': 39, 'burst': 1}}, " GOOD(
+         ", 'jitter': 'equal'")),
+     "rate-below-retries"},
     {ONE("'limits': {'rate': {'perMinute': 33, 'burst': 1}}, " GOOD("")),
      "rate-below-retries"},
 };
