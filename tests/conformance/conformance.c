@@ -65,10 +65,10 @@ run_section(const char *path, const char *only)
         }
         if (row_passes(&section, row)) {
             passed++;
-            printf("ok %s %s\n", row->id, row->title);
+            printf("ok %d - %s %s\n", passed + failed, row->id, row->title);
         } else {
             failed++;
-            printf("not ok %s %s\n", row->id, row->title);
+            printf("not ok %d - %s %s\n", passed + failed, row->id, row->title);
         }
     }
     printf("%s: %d passed, %d failed\n", section.id, passed, failed);

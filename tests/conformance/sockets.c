@@ -637,6 +637,7 @@ struct playing {
 static int
 reap_one(struct playing *playing)
 {
+    static int number;
     int status = 0;
     pid_t pid = waitpid(-1, &status, 0);
     bool passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -645,8 +646,8 @@ reap_one(struct playing *playing)
         if (pid > 0 && playing[i].pid == pid) {
             (void)kill(-pid, SIGKILL); /* a gateway that it left behind */
             playing[i].pid = 0;
-            printf("%s %s %s\n", passed ? "ok" : "not ok", playing[i].row->id,
-                   playing[i].row->title);
+            printf("%s %d - %s %s\n", passed ? "ok" : "not ok", ++number,
+                   playing[i].row->id, playing[i].row->title);
             return passed ? 0 : 1;
         }
     }
