@@ -217,9 +217,7 @@ count_figures(const struct sim *sim)
     for (uint32_t i = 0; i < LEDGER_TARGETS_MAX; i++) {
         const struct ledger_target *target = &sim->ledger.targets[i];
 
-        figures.held = figures.held ||
-                       sim->mono_ms <=
-                           target->hold_until_at + ledger_spread_ms(target);
+        figures.held = figures.held || sim->mono_ms <= target->released_at;
     }
     for (uint32_t i = 0; i < sim->ledger.worker_count; i++) {
         figures.workers += sim->ledger.workers[i].connected;
