@@ -278,13 +278,14 @@ is_limited(const struct sim *sim, uint32_t tenant)
 
 /*
  * While two tenants wait without a break, what they get is as their weights
- * are, but for the rounds at both ends and what retries got out of turn.
+ * are, but for the rounds at both ends and what retries got out of turn: up to
+ * sixteen of each is remembered and made up for later.
  */
 static void
 check_share(struct sim *sim, const struct ledger_share *share, uint32_t a,
             uint32_t b)
 {
-    enum { ROUNDS = 2, OUT_OF_TURN = 8 };
+    enum { ROUNDS = 2, OUT_OF_TURN = 32 };
     uint64_t wa = weight_of(sim, a);
     uint64_t wb = weight_of(sim, b);
 
