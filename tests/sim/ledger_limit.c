@@ -285,7 +285,7 @@ static void
 check_share(struct sim *sim, const struct ledger_share *share, uint32_t a,
             uint32_t b)
 {
-    enum { ROUNDS = 2, OUT_OF_TURN = 32 };
+    enum { ROUNDS = 2, OUT_OF_TURN = 16 };
     uint64_t wa = weight_of(sim, a);
     uint64_t wb = weight_of(sim, b);
 
