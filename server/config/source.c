@@ -332,15 +332,15 @@ loader_variable(const struct loader *loader, const char *name)
 }
 
 /* Fields with structure that a variable can hold, as JSON. */
-static const enum field array_fields[] = {
-    FIELD_ROOT_LISTENERS,
-    FIELD_ROOT_PLUGINS,
-    FIELD_ROOT_METHOD_CONFIG,
+static const enum field json_fields[] = {
+    FIELD_ROOT_LISTENERS,        FIELD_ROOT_PLUGINS, FIELD_ROOT_METHOD_CONFIG,
+    FIELD_ROOT_RETRY_THROTTLING, FIELD_ROOT_BUDGET,  FIELD_ROOT_TARGETS,
+    FIELD_ROOT_TENANTS,
 };
 
 enum {
-    ARRAY_FIELDS = sizeof(array_fields) / sizeof(array_fields[0]),
-    VARIABLES = PARAM_COUNT + ARRAY_FIELDS,
+    JSON_FIELDS = sizeof(json_fields) / sizeof(json_fields[0]),
+    VARIABLES = PARAM_COUNT + JSON_FIELDS,
 };
 
 /* The path of the nth thing that a variable can set. */
@@ -349,7 +349,7 @@ variable_path(size_t index)
 {
     return index < PARAM_COUNT
                ? param_table[index].path
-               : field_table[array_fields[index - PARAM_COUNT]].name;
+               : field_table[json_fields[index - PARAM_COUNT]].name;
 }
 
 /* Warns of REDIAL_ variables that are nearly, but not quite, a parameter's. */

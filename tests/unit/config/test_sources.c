@@ -204,6 +204,11 @@ variables_are_plain_text(void **state)
         "REDIAL_DEFAULT_POLICY_JITTER=full",
         "REDIAL_LISTENERS=[{\"url\":\"ipc:///x\",\"role\":\"worker\"}]",
         "REDIAL_METHOD_CONFIG=[{\"name\":[{\"service\":\"S\"}]}]",
+        "REDIAL_RETRIES_ENABLED=false",
+        "REDIAL_RETRY_THROTTLING={\"maxTokens\":9,\"tokenRatio\":0.5}",
+        "REDIAL_BUDGET={\"ratio\":0.25}",
+        "REDIAL_TARGETS=[{\"name\":\"T\",\"budget\":{\"ratio\":1}}]",
+        "REDIAL_TENANTS=[{\"name\":\"a\",\"weight\":7}]",
         NULL,
     };
     static const char *const sets[] = {
@@ -217,6 +222,11 @@ variables_are_plain_text(void **state)
     const struct config *config = loaded.config;
     const struct retry_policy *retry = &config->policy.fallback.retry;
 
+    assert_true(config->policy.retries_off);
+    assert_int_equal(config->policy.target_fallback.tokens_max_milli, 9000);
+    assert_int_equal(config->policy.target_fallback.budget_ratio_milli, 250);
+    assert_int_equal(config->policy.targets[0].budget_ratio_milli, 1000);
+    assert_int_equal(config->policy.tenants[0].weight, 7);
     assert_string_equal(config->name, "gate-\"7\"");
     assert_true(config->store_ephemeral);
     assert_string_equal(config->store_dir, "/var/lib/redial");
