@@ -11,7 +11,7 @@
 
 enum {
     STATES = 10,
-    COUNTERS_MAX = 64,
+    COUNTERS_MAX = 128,
 };
 
 static struct gateway *
@@ -67,6 +67,7 @@ count_all(struct gateway *gateway, struct stats_parts *parts)
             count(parts, rule_name((enum rule)rule), parts->engine.rules[rule]);
         }
     }
+    count(parts, "hedges_started", parts->engine.hedges_started);
     count(parts, "late_reports", parts->engine.late_reports);
     count(parts, "duplicate_submits", parts->engine.duplicate_submits);
     count(parts, "refused_submits", parts->engine.refused_submits);

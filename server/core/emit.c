@@ -108,6 +108,7 @@ emit_end(struct engine *engine, struct record *record,
     if (is_decision(record->type)) {
         engine->rules[record->decision.rule]++;
     }
+    engine->hedges_started += record->hedge;
     if (record->target_index != ENGINE_NO_SLOT) {
         all.target = slab_at(&engine->targets, record->target_index);
     }

@@ -605,6 +605,7 @@ struct engine_stats {
     uint32_t methods;
     uint64_t next_seq;
     uint64_t rules[32]; /* decisions by enum rule since start */
+    uint64_t hedges_started; /* attempts beside others; lost: HEDGE_LOST */
     uint64_t late_reports;
     uint64_t duplicate_submits;
     uint64_t refused_submits;

@@ -367,6 +367,7 @@ struct engine {
     uint64_t shown[16]; /* jobs by shown state */
     struct flow flow;
     uint64_t rules[32];
+    uint64_t hedges_started;
     uint64_t late_reports;
     uint64_t duplicate_submits;
     uint64_t refusals[ENGINE_REFUSAL_COUNT];

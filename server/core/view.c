@@ -231,6 +231,7 @@ engine_stats(const struct engine *engine, struct now now,
         .keys = engine->keys.used,
         .methods = engine->methods.used,
         .next_seq = engine->next_seq,
+        .hedges_started = engine->hedges_started,
         .late_reports = engine->late_reports,
         .duplicate_submits = engine->duplicate_submits,
     };

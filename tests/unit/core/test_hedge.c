@@ -231,6 +231,11 @@ the_first_success_settles_and_the_others_lose(void **state)
     assert_int_equal(record->code, REDIAL_CANCELLED);
     rig_assert_text(record->reason, "HEDGE_LOST");
     assert_int_equal(record->decision.rule, RULE_HEDGE_LOST);
+    struct engine_stats stats;
+
+    engine_stats(rig.engine, rig.now, &stats);
+    assert_int_equal(stats.hedges_started, 2);
+    assert_int_equal(stats.rules[RULE_HEDGE_LOST], 2);
     assert_false(record->charged);
     record = rig_record(EVENT_JOB_SUCCEEDED);
     assert_int_equal(record->attempt, 2);
