@@ -77,22 +77,143 @@ reference_count(struct reference_job *job,
     } else {
         job->charged++;
         job->free_in_a_row = 0;
+        job->token = 0; /* what was taken was used */
     }
     if (failure->killed) {
         job->kills++;
     }
 }
 
-void
-reference_succeed(struct reference_job *job,
-                  struct reference_throttle *throttle)
+/* ---- Targets ----------------------------------------------------------- */
+
+int64_t
+reference_tokens(const struct reference_target *target)
 {
+    if (!target->has_throttle) {
+        return -1;
+    }
+    if (target->tokens_then == 0) {
+        return target->tokens_most;
+    }
+    /* As full as it was then: to the nearest thousandth, a half is up. */
+    return (2 * target->tokens * target->tokens_most + target->tokens_then) /
+           (2 * target->tokens_then);
+}
+
+void
+reference_settle_tokens(struct reference_target *target)
+{
+    int64_t tokens = reference_tokens(target);
+
+    if (tokens >= 0) {
+        target->tokens = tokens;
+        target->tokens_then = target->tokens_most;
+    }
+}
+
+static int64_t
+slice_ms(const struct reference_target *target)
+{
+    return target->window_ms / REFERENCE_SLICES;
+}
+
+uint64_t
+reference_slice(const struct reference_target *target, int64_t now_ms)
+{
+    return target->slice +
+           (uint64_t)((now_ms - target->slice_at) / slice_ms(target));
+}
+
+void
+reference_enter(struct reference_target *target, uint64_t slice, int64_t amount)
+{
+    if (target->entry_count < REFERENCE_ENTRIES_MAX) {
+        target->entries[target->entry_count++] = (struct reference_entry){
+            .slice = slice, .amount = amount};
+    }
+}
+
+int64_t
+reference_left(const struct reference_target *target, int64_t now_ms)
+{
+    int64_t left = target->floor * target->window_ms;
+
+    if (!target->has_budget) {
+        return -1;
+    }
+    uint64_t now = reference_slice(target, now_ms);
+
+    for (int i = 0; i < target->entry_count; i++) {
+        if (target->entries[i].slice + REFERENCE_SLICES > now) {
+            left += target->entries[i].amount;
+        }
+    }
+    return left < 0 ? 0 : left;
+}
+
+bool
+reference_hold(struct reference_target *target,
+               const struct reference_policy *policy,
+               const struct reference_failure *failure, int64_t now_ms)
+{
+    int64_t length = failure->pushback_ms;
+
+    if (!failure->for_target || !failure->has_pushback) {
+        return false;
+    }
+    if (length > (int64_t)policy->pushback_most_ms) {
+        length = (int64_t)policy->pushback_most_ms;
+    }
+    if (length <= 0 || now_ms + length <= target->hold_until) {
+        return false;
+    }
+    target->hold_until = now_ms + length;
+    target->hold_ms = length;
+    return true;
+}
+
+/* A fifth of the hold, at least a second, at most a minute. */
+int64_t
+reference_spread_ms(const struct reference_target *target)
+{
+    int64_t spread = target->hold_ms / 5;
+
+    return spread < 1000 ? 1000 : spread > 60000 ? 60000 : spread;
+}
+
+void
+reference_reload(struct reference_target *target,
+                 const struct reference_target *wanted, int64_t now_ms)
+{
+    int64_t before_ms = slice_ms(target);
+
+    target->retries_off = wanted->retries_off;
+    target->has_throttle = wanted->has_throttle;
+    target->tokens_most = wanted->tokens_most;
+    target->tokens_per_ok = wanted->tokens_per_ok;
+    target->has_budget = wanted->has_budget;
+    target->ratio = wanted->ratio;
+    target->floor = wanted->floor;
+    if (target->slice_at != 0 && slice_ms(wanted) != before_ms) {
+        target->slice = reference_slice(target, now_ms);
+        target->slice_at = now_ms;
+    }
+    target->window_ms = wanted->window_ms;
+}
+
+void
+reference_succeed(struct reference_job *job, struct reference_target *target)
+{
+    int64_t tokens = reference_tokens(target);
+
     job->charged++;
     job->free_in_a_row = 0;
-    if (throttle->there) {
-        throttle->tokens += throttle->per_ok;
-        if (throttle->tokens > throttle->most) {
-            throttle->tokens = throttle->most;
+    job->token = 0;
+    if (tokens >= 0) {
+        reference_settle_tokens(target);
+        target->tokens = tokens + target->tokens_per_ok;
+        if (target->tokens > target->tokens_most) {
+            target->tokens = target->tokens_most;
         }
     }
 }
@@ -128,19 +249,21 @@ decide_free(const struct reference_policy *policy,
 }
 
 static void
-charge(struct reference_throttle *throttle, struct reference_answer *answer)
+charge(struct reference_target *target, struct reference_answer *answer)
 {
-    if (!throttle->there) {
+    if (!target->has_throttle) {
         return;
     }
-    throttle->tokens = throttle->tokens < 1000 ? 0 : throttle->tokens - 1000;
-    answer->tokens = throttle->tokens;
+    reference_settle_tokens(target);
+    target->tokens = target->tokens < 1000 ? 0 : target->tokens - 1000;
+    answer->tokens = target->tokens;
+    answer->charged = true;
 }
 
 /* Steps 3 to 7, and the stop of 8. */
 static enum rule
-why_not(const struct reference_policy *policy,
-        struct reference_throttle *throttle, const struct reference_job *job,
+why_not(const struct reference_policy *policy, struct reference_target *target,
+        const struct reference_job *job,
         const struct reference_failure *failure,
         struct reference_answer *answer)
 {
@@ -156,14 +279,20 @@ why_not(const struct reference_policy *policy,
                                          : may_be_retried(policy, failure);
 
     if (rule == RULE_NONE || stop) {
-        charge(throttle, answer);
+        charge(target, answer);
     }
     if (rule != RULE_NONE) {
         return rule;
     }
+    if (target->retries_off) {
+        return RULE_RETRIES_OFF;
+    }
     /* Only while more than half of them are left. */
-    if (throttle->there && 2 * throttle->tokens <= throttle->most) {
+    if (answer->tokens >= 0 && 2 * answer->tokens <= target->tokens_most) {
         return RULE_THROTTLED;
+    }
+    if (answer->left_over >= 0 && answer->left_over < 1000) {
+        return RULE_BUDGET_EXHAUSTED;
     }
     if (job->charged >= reference_attempts(policy, job)) {
         return RULE_ATTEMPTS_EXHAUSTED;
@@ -171,11 +300,35 @@ why_not(const struct reference_policy *policy,
     return stop ? RULE_PUSHBACK_STOP : RULE_NONE;
 }
 
+/* Steps 8 and 9. */
+static void
+find_delay(const struct reference_policy *policy,
+           const struct reference_job *job,
+           const struct reference_failure *failure,
+           struct reference_answer *answer)
+{
+    if (failure->has_pushback) {
+        answer->source = DELAY_PUSHBACK;
+        answer->exact_ms = (uint64_t)failure->pushback_ms;
+        if (answer->exact_ms > policy->pushback_most_ms) {
+            answer->exact_ms = policy->pushback_most_ms;
+            answer->clamp = CLAMP_MAX_PUSHBACK;
+        }
+    } else if (policy->in_turn) {
+        answer->source = DELAY_HEDGE;
+        answer->exact_ms = policy->turn_ms;
+    } else {
+        answer->source = DELAY_BACKOFF;
+        answer->backoff = job->backoffs + 1;
+        answer->last_ms = job->last_backoff_ms;
+    }
+}
+
 struct reference_answer
 reference_decide(const struct reference_policy *policy,
-                 struct reference_throttle *throttle,
+                 struct reference_target *target,
                  const struct reference_job *job,
-                 const struct reference_failure *failure)
+                 const struct reference_failure *failure, int64_t now_ms)
 {
     uint32_t most = reference_attempts(policy, job);
     struct reference_answer answer = {
@@ -184,6 +337,7 @@ reference_decide(const struct reference_policy *policy,
                                                  : CLAMP_NONE,
         .left = job->charged < most ? most - job->charged : 0,
         .tokens = -1,
+        .left_over = -1,
     };
 
     if (failure->free && !must_not_run_again(policy, job, failure)) {
@@ -191,24 +345,20 @@ reference_decide(const struct reference_policy *policy,
         answer.ends = answer.rule != RULE_FREE_RETRY;
         return answer;
     }
-    answer.rule = why_not(policy, throttle, job, failure, &answer);
+    answer.tokens = reference_tokens(target);
+    answer.left_over = reference_left(target, now_ms);
+    answer.rule = why_not(policy, target, job, failure, &answer);
     if (answer.rule != RULE_NONE) {
         answer.ends = true;
         return answer;
     }
     answer.rule = RULE_RETRY_PLANNED;
-    if (!failure->has_pushback) {
-        answer.source = DELAY_BACKOFF;
-        answer.backoff = job->backoffs + 1;
-        answer.last_ms = job->last_backoff_ms;
-        return answer;
+    find_delay(policy, job, failure, &answer);
+    if (target->hold_until > now_ms) {
+        answer.hold_ms = target->hold_until - now_ms;
+        answer.spread_ms = reference_spread_ms(target);
     }
-    answer.source = DELAY_PUSHBACK;
-    answer.exact_ms = (uint64_t)failure->pushback_ms;
-    if (answer.exact_ms > policy->pushback_most_ms) {
-        answer.exact_ms = policy->pushback_most_ms;
-        answer.clamp = CLAMP_MAX_PUSHBACK;
-    }
+    answer.takes = answer.left_over >= 0 && job->token == 0;
     return answer;
 }
 
@@ -346,17 +496,10 @@ object_to_backoff(const struct reference_policy *policy,
     return recorded->jitter_permille == factor ? NULL : "another factor";
 }
 
-const char *
-reference_objection(const struct reference_policy *policy,
-                    const struct reference_answer *answer,
-                    const struct decision *recorded)
+static const char *
+object_to_exact(const struct reference_answer *answer,
+                const struct decision *recorded)
 {
-    if (recorded->delay_source != answer->source) {
-        return "another source of the delay";
-    }
-    if (answer->source == DELAY_BACKOFF) {
-        return object_to_backoff(policy, answer, recorded);
-    }
     if (recorded->delay_ms != answer->exact_ms) {
         return "another delay";
     }
@@ -364,6 +507,53 @@ reference_objection(const struct reference_policy *policy,
         return "a jitter where none is due";
     }
     return recorded->clamp == answer->clamp ? NULL : "another clamp";
+}
+
+/* The target's hold took the place of the delay. */
+static const char *
+object_to_hold(const struct reference_answer *answer,
+               const struct decision *recorded)
+{
+    int64_t delay = (int64_t)recorded->delay_ms;
+
+    if (answer->hold_ms == 0) {
+        return "nothing is held";
+    }
+    if (delay < answer->hold_ms ||
+        delay > answer->hold_ms + answer->spread_ms) {
+        return "the delay is not at the end of the hold";
+    }
+    if (answer->source != DELAY_BACKOFF &&
+        recorded->delay_ms < answer->exact_ms) {
+        return "the delay was longer without the hold";
+    }
+    if ((recorded->backoff_ms != 0) != (answer->source == DELAY_BACKOFF)) {
+        return "a backoff, or none";
+    }
+    return recorded->jitter_permille ==
+                   (uint64_t)(delay * 1000 / answer->hold_ms)
+               ? NULL
+               : "another factor";
+}
+
+const char *
+reference_objection(const struct reference_policy *policy,
+                    const struct reference_answer *answer,
+                    const struct decision *recorded)
+{
+    if (!answer->ends && recorded->delay_source == DELAY_TARGET_PUSHBACK) {
+        return object_to_hold(answer, recorded);
+    }
+    if (recorded->delay_source != answer->source) {
+        return "another source of the delay";
+    }
+    if (!answer->ends && (int64_t)recorded->delay_ms < answer->hold_ms) {
+        return "back before the hold ends";
+    }
+    if (answer->source == DELAY_BACKOFF) {
+        return object_to_backoff(policy, answer, recorded);
+    }
+    return object_to_exact(answer, recorded);
 }
 
 enum rule
@@ -382,30 +572,20 @@ reference_in_time(const struct reference_answer *answer,
 
 void
 reference_went_on(struct reference_job *job,
-                  const struct reference_answer *answer, uint64_t delay_ms)
+                  const struct reference_answer *answer,
+                  const struct decision *recorded)
 {
     if (answer->rule != RULE_RETRY_PLANNED) {
         return;
     }
-    if (answer->source == DELAY_PUSHBACK) {
+    /* Where a hold took its place, the plain backoff counts. */
+    bool held = recorded->delay_source == DELAY_TARGET_PUSHBACK;
+
+    if (answer->source == DELAY_BACKOFF) {
+        job->backoffs++;
+        job->last_backoff_ms = held ? recorded->backoff_ms : recorded->delay_ms;
+    } else if (answer->source == DELAY_PUSHBACK || held) {
         job->backoffs = 0;
         job->last_backoff_ms = 0;
-    } else {
-        job->backoffs++;
-        job->last_backoff_ms = delay_ms;
     }
-}
-
-void
-reference_reload(struct reference_throttle *throttle, bool there, int64_t most,
-                 int64_t per_ok)
-{
-    int64_t tokens = most;
-
-    if (there && throttle->there) {
-        tokens = (int64_t)((wide)throttle->tokens * (wide)most /
-                           (wide)throttle->most);
-    }
-    *throttle = (struct reference_throttle){
-        .there = there, .tokens = tokens, .most = most, .per_ok = per_ok};
 }

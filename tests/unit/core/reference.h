@@ -44,14 +44,39 @@ struct reference_policy {
     const char *always[REFERENCE_WORDS_MAX];
     bool not_idempotent; /* where the job does not say */
     bool may_run_again;  /* retried although it may have happened */
+    bool in_turn;        /* hedgingPolicy, of jobs that may not be hedged */
+    uint64_t turn_ms;    /* hedgingDelay */
 };
 
-/* gRPC's retryThrottling, in thousandths of a token. */
-struct reference_throttle {
-    bool there;
-    int64_t tokens;
-    int64_t most;
-    int64_t per_ok;
+/* One deposit in a budget, or one retry (amount < 0), in thousandths. */
+struct reference_entry {
+    uint64_t slice;
+    int64_t amount;
+};
+
+enum { REFERENCE_ENTRIES_MAX = 512, REFERENCE_SLICES = 10 };
+
+/* What is between all failures of a target and their retries. */
+struct reference_target {
+    /* As the operator wants it. */
+    bool retries_off;
+    bool has_throttle;
+    int64_t tokens_most; /* gRPC's maxTokens, in thousandths */
+    int64_t tokens_per_ok;
+    bool has_budget;
+    int64_t ratio; /* a retry per first attempt, in thousandths */
+    int64_t floor; /* retries a second */
+    int64_t window_ms;
+
+    /* What happened. */
+    int64_t tokens;      /* when it was last charged */
+    int64_t tokens_then; /* of so many; 0: never, so it is full */
+    struct reference_entry entries[REFERENCE_ENTRIES_MAX];
+    int entry_count;
+    uint64_t slice;   /* that began at slice_at, from 1 */
+    int64_t slice_at; /* 0: the target is not known yet */
+    int64_t hold_until;
+    int64_t hold_ms; /* how long it was when it began */
 };
 
 struct reference_job {
@@ -65,6 +90,7 @@ struct reference_job {
     uint32_t backoffs; /* since the last honoured pushback */
     uint64_t last_backoff_ms;
     uint32_t kills;
+    uint64_t token; /* slice from which its retry took one; 0: none */
 };
 
 struct reference_failure {
@@ -72,6 +98,7 @@ struct reference_failure {
     const char *reason;
     bool overloaded;
     bool has_pushback;
+    bool for_target; /* the pushback is for all retries of it */
     int64_t pushback_ms;
     bool uncertain; /* it may have happened */
     bool free;
@@ -84,11 +111,16 @@ struct reference_answer {
     bool ends;      /* the job */
     enum delay_source source;
     enum clamp clamp;  /* NONE, PUSHBACK or ATTEMPTS; of a backoff see below */
-    uint64_t exact_ms; /* source PUSHBACK */
+    uint64_t exact_ms; /* source PUSHBACK or HEDGE */
     uint32_t backoff;  /* source BACKOFF: the how manieth */
     uint64_t last_ms;  /* and the one before */
     uint32_t left;     /* charged attempts */
-    int64_t tokens;    /* -1: not asked */
+    int64_t tokens;    /* -1: no throttle, or not asked */
+    bool charged;      /* the throttle */
+    int64_t left_over; /* of the budget; -1: none, or not asked */
+    bool takes;        /* one of the budget */
+    int64_t hold_ms;   /* it may not be earlier; 0: no hold */
+    int64_t spread_ms; /* and mostly not later than this after that */
 };
 
 /* The most charged attempts that the job may have. */
@@ -103,15 +135,40 @@ reference_count(struct reference_job *job,
 
 /* An attempt succeeded. */
 void
-reference_succeed(struct reference_job *job,
-                  struct reference_throttle *throttle);
+reference_succeed(struct reference_job *job, struct reference_target *target);
 
 /* Decides what follows a failure that was counted; charges the throttle. */
 struct reference_answer
 reference_decide(const struct reference_policy *policy,
-                 struct reference_throttle *throttle,
+                 struct reference_target *target,
                  const struct reference_job *job,
-                 const struct reference_failure *failure);
+                 const struct reference_failure *failure, int64_t now_ms);
+
+/* Tokens there are now; -1: no throttle. */
+int64_t
+reference_tokens(const struct reference_target *target);
+
+/* What is left in the budget now, in thousandths; -1: no budget. */
+int64_t
+reference_left(const struct reference_target *target, int64_t now_ms);
+
+/* The slice of the budget's window that it is now, from 1. */
+uint64_t
+reference_slice(const struct reference_target *target, int64_t now_ms);
+
+void
+reference_enter(struct reference_target *target, uint64_t slice,
+                int64_t amount);
+
+/* A worker asked all retries of the target to wait. True: for longer. */
+bool
+reference_hold(struct reference_target *target,
+               const struct reference_policy *policy,
+               const struct reference_failure *failure, int64_t now_ms);
+
+/* Over how long they come back. */
+int64_t
+reference_spread_ms(const struct reference_target *target);
 
 /* NULL, or what is wrong with the delay that was recorded. */
 const char *
@@ -125,14 +182,22 @@ reference_in_time(const struct reference_answer *answer,
                   const struct reference_job *job, int64_t now_ms,
                   uint64_t delay_ms);
 
-/* The job goes on after this delay. */
+/* The job goes on as was recorded. */
 void
 reference_went_on(struct reference_job *job,
-                  const struct reference_answer *answer, uint64_t delay_ms);
+                  const struct reference_answer *answer,
+                  const struct decision *recorded);
 
-/* Another throttle is configured: it is as full as the one before. */
+/* The throttle as it is counts from here, under its present maximum. */
 void
-reference_reload(struct reference_throttle *throttle, bool there, int64_t most,
-                 int64_t per_ok);
+reference_settle_tokens(struct reference_target *target);
+
+/*
+ * Another configuration (the first group of fields): the throttle is as full
+ * as the one before, the budget remembers what happened.
+ */
+void
+reference_reload(struct reference_target *target,
+                 const struct reference_target *wanted, int64_t now_ms);
 
 #endif

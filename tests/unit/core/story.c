@@ -183,13 +183,18 @@ act_submit(struct story *story, struct rng *rng)
         .service = text(services[job->method]),
         .method = text(methods[job->method]),
         .priority = (uint32_t)rng_below(rng, 10),
-        .idempotency = (enum idempotency)rng_below(rng, 3),
+        .idempotency = job->method == 1 && rng_below(rng, 2) == 0
+                           ? IDEMPOTENCY_UNSET
+                           : (enum idempotency)rng_below(rng, 3),
         .not_before_ms = job->not_before_ms,
         .deadline_ms = PICK(rng, 0, 0, 0, 300, 5000, 100000),
         .queue_ttl_ms = PICK(rng, 0, 0, 0, 0, 400),
         .max_attempts = (uint32_t)PICK(rng, 0, 0, 0, 1, 2, 5, 10),
         .attempt_timeout_ms = job->timeout_ms,
     };
+    if (job->method == 1 && input.submit.idempotency == IDEMPOTENCY_YES) {
+        input.submit.idempotency = IDEMPOTENCY_NO;
+    }
     job->reference.own_max = input.submit.max_attempts;
     job->reference.says_idempotency = input.submit.idempotency !=
                                       IDEMPOTENCY_UNSET;
@@ -230,6 +235,7 @@ draw_failure(struct rng *rng, struct engine_report *report)
     report->reason = text(reasons[rng_below(rng, 7)]);
     report->overloaded = rng_below(rng, 12) == 0;
     report->has_pushback = rng_below(rng, 3) == 0;
+    report->for_target = rng_below(rng, 4) == 0;
     if (report->has_pushback) {
         report->pushback_ms = (int64_t)PICK(rng, 0, 1, 40, 777, 9000, 5000000,
                                             INT64_MAX);
@@ -302,6 +308,10 @@ act_reload(struct story *story, struct rng *rng)
     struct story_policy *before = story->policy;
 
     story_make_policy(story, rng);
+    for (int i = 0; i < STORY_TARGETS; i++) {
+        reference_reload(&story->guards[i], &story->policy->wanted[i],
+                         rig.now.mono.ms);
+    }
     input.policy = &story->policy->set;
     feed(story, &input);
     memset(before, 0xa5, sizeof(*before));
@@ -373,12 +383,15 @@ begin(struct story *story)
     story->telling = telling;
     rng_init(&rng, seed);
     story->leases = rng_below(&rng, 4) == 0;
-    story->deadly = rng_below(&rng, 10) == 0;
+    story->deadly = rng_below(&rng, 6) == 0;
     rig.limits.lease_ms = story->leases ? 4000 : (uint64_t)never_ms;
     rig.limits.silence_ms = story->leases ? 3000 : (uint64_t)never_ms;
     rig.limits.attempts_limit = (uint32_t)PICK(&rng, 3, 5, 10);
     rig.now = (struct now){.mono = {1000000}, .wall = {1700000000000}};
     story_make_policy(story, &rng);
+    for (int i = 0; i < STORY_TARGETS; i++) {
+        story->guards[i] = story->policy->wanted[i];
+    }
     rig_restart_empty();
     feed(story, &(struct engine_input){.type = ENGINE_POLICY,
                                        .policy = &story->policy->set});

@@ -31,6 +31,7 @@ struct story_policy {
     struct reference_policy reference[STORY_METHODS];
     uint64_t timeout_ms[STORY_METHODS];
     uint64_t deadline_ms[STORY_METHODS];
+    struct reference_target wanted[STORY_TARGETS];
 };
 
 struct story_job {
@@ -68,7 +69,9 @@ struct story {
     struct story_policy policies[2]; /* in turn */
     struct story_policy *policy;
     uint32_t version;
-    struct reference_throttle throttles[STORY_TARGETS];
+    struct reference_target guards[STORY_TARGETS];
+    uint64_t slice_base[STORY_TARGETS]; /* the engine's count of slice 0 */
+    int64_t released_at; /* by then all that was held has come back */
     struct story_job jobs[STORY_JOBS];
     int job_count;
     uint64_t worker;
@@ -92,6 +95,15 @@ story_tell(struct story *story);
 /* Draws the policies of a version, in both languages. */
 void
 story_make_policy(struct story *story, struct rng *rng);
+
+/* What the record does to the job's target, and nothing else. */
+void
+story_follow_target(struct story *story, struct story_job *job,
+                    const struct record *record);
+
+/* A record about a target itself. */
+void
+story_follow_own(struct story *story, const struct record *record);
 
 /* Checks the records of the last step against the reference. */
 void

@@ -27,7 +27,8 @@ story_check_due(struct story *story)
             story_object(story, "job %d is over its deadline", i);
         } else if (job->running && now >= job->timeout_at) {
             story_object(story, "job %d: its attempt is over its time", i);
-        } else if (!job->running && now >= job->due_at && !suspects) {
+        } else if (!job->running && now >= job->due_at && !suspects &&
+                   (job->reference.charged == 0 || now > story->released_at)) {
             story_object(story, "job %d is due and does not start", i);
         }
     }

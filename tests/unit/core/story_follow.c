@@ -57,6 +57,12 @@ follow_accepted(struct story *story, struct story_job *job,
         story_object(story, "deadline %" PRIu64 ", not %" PRIu64,
                      record->deadline_ms, deadline);
     }
+    struct reference_target *guard = &story->guards[job->method / 2];
+
+    if (guard->slice_at == 0) {
+        guard->slice = 1;
+        guard->slice_at = rig.now.mono.ms;
+    }
     job->accepted = true;
     job->due_at = rig.now.mono.ms;
     job->ttl_at = submit->queue_ttl_ms == 0
@@ -79,6 +85,10 @@ follow_started(struct story *story, struct story_job *job,
     if (job->reference.deadline_at - rig.now.mono.ms < (int64_t)timeout) {
         timeout = (uint64_t)(job->reference.deadline_at - rig.now.mono.ms);
     }
+    if (job->reference.charged > 0 &&
+        rig.now.mono.ms < story->guards[job->method / 2].hold_until) {
+        story_object(story, "a retry of what is held");
+    }
     if (job->running || job->over || record->attempt != job->attempt + 1) {
         story_object(story, "attempt %u starts beside the last one",
                      record->attempt);
@@ -92,6 +102,7 @@ follow_started(struct story *story, struct story_job *job,
         story_object(story, "a limit of %" PRIu64 " ms, not %" PRIu64,
                      record->timeout_ms, timeout);
     }
+    story_follow_target(story, job, record);
     job->running = true;
     job->acked = false;
     job->attempt = record->attempt;
@@ -126,6 +137,7 @@ expect_failure(struct story *story, const struct story_job *job)
             .reason = report->reason.len == 0 ? "" : report->reason.at,
             .overloaded = report->overloaded,
             .has_pushback = report->has_pushback,
+            .for_target = report->for_target,
             .pushback_ms = report->pushback_ms,
             .uncertain = report->code == REDIAL_DEADLINE_EXCEEDED &&
                          is_word(report->reason, "ATTEMPT_TIMEOUT"),
@@ -187,9 +199,10 @@ follow_over(struct story *story, struct story_job *job,
         job->last_code = code;
         job->last_reason = failure.reason;
     }
+    story_follow_target(story, job, record);
     job->answer = reference_decide(&story->policy->reference[job->method],
-                                   &story->throttles[job->method / 2],
-                                   &job->reference, &failure);
+                                   &story->guards[job->method / 2],
+                                   &job->reference, &failure, rig.now.mono.ms);
 }
 
 /* ---- Decisions --------------------------------------------------------- */
@@ -202,6 +215,12 @@ numbers_agree(const struct story *story, const struct story_job *job,
            recorded->attempts_free == job->reference.free &&
            recorded->attempts_left == job->answer.left &&
            recorded->tokens_milli == job->answer.tokens &&
+           (recorded->tokens_max_milli > 0) == job->answer.charged &&
+           recorded->budget_milli ==
+               job->answer.left_over -
+                   (recorded->rule == RULE_RETRY_PLANNED && job->answer.takes
+                        ? 1000
+                        : 0) &&
            recorded->policy_version == story->version;
 }
 
@@ -233,11 +252,13 @@ compare(struct story *story, const struct story_job *job,
     } else if (!numbers_agree(story, job, recorded)) {
         story_object(story,
                      "%s: %u charged, %u free, %u left, %" PRId64
-                     " tokens; not %u, %u, %u, %" PRId64,
+                     " tokens, %" PRId64 " in the budget; not %u, %u, %u, "
+                     "%" PRId64 ", %" PRId64,
                      rule_name(rule), recorded->attempts_charged,
                      recorded->attempts_free, recorded->attempts_left,
-                     recorded->tokens_milli, job->reference.charged,
-                     job->reference.free, answer->left, answer->tokens);
+                     recorded->tokens_milli, recorded->budget_milli,
+                     job->reference.charged, job->reference.free, answer->left,
+                     answer->tokens, answer->left_over);
     } else if (recorded->until_wall_ms != until) {
         story_object(story, "until %" PRId64 ", not %" PRId64,
                      recorded->until_wall_ms, until);
@@ -261,7 +282,8 @@ follow_goes_on(struct story *story, struct story_job *job,
     if (decision->rule == RULE_DEADLINE_WOULD_EXPIRE || job->answer.ends) {
         story_object(story, "it goes on by %s", rule_name(decision->rule));
     }
-    reference_went_on(&job->reference, &job->answer, decision->delay_ms);
+    story_follow_target(story, job, record);
+    reference_went_on(&job->reference, &job->answer, decision);
     job->over = false;
     job->due_at = rig.now.mono.ms + (int64_t)decision->delay_ms;
 }
@@ -360,7 +382,7 @@ follow_succeeded(struct story *story, struct story_job *job,
             story->input->report.code != REDIAL_OK) {
             story_object(story, "a success out of nothing");
         }
-        reference_succeed(&job->reference, &story->throttles[job->method / 2]);
+        reference_succeed(&job->reference, &story->guards[job->method / 2]);
         job->running = false;
         job->decided = true;
         return;
@@ -370,6 +392,13 @@ follow_succeeded(struct story *story, struct story_job *job,
         story_object(story, "it succeeds by %s",
                      rule_name(record->decision.rule));
     }
+    if (record->decision.tokens_milli !=
+        reference_tokens(&story->guards[job->method / 2])) {
+        story_object(story, "%" PRId64 " tokens after an OK, not %" PRId64,
+                     record->decision.tokens_milli,
+                     reference_tokens(&story->guards[job->method / 2]));
+    }
+    story_follow_target(story, job, record);
     job->ended = true;
 }
 
@@ -382,6 +411,7 @@ follow_end(struct story *story, struct story_job *job,
     } else {
         follow_plain_end(story, job, record);
     }
+    story_follow_target(story, job, record);
     job->over = false;
     job->running = false;
     job->ended = true;
@@ -461,6 +491,7 @@ story_follow(struct story *story)
         struct story_job *job;
 
         if (!event_type_is_about_job(record->type)) {
+            story_follow_own(story, record);
             continue;
         }
         job = job_of(story, record);

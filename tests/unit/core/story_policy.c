@@ -152,8 +152,52 @@ draw_row(struct story_policy *policy, int index, struct rng *rng)
         row->retry.max_attempts = said->attempts_most;
         row->retry.attempts_clamped = true;
     }
+    /* Jobs of s/n are never idempotent for sure: they go in turn. */
+    if (index == 1) {
+        said->in_turn = rng_below(rng, 2) == 0;
+        said->turn_ms = PICK(rng, 0, 5, 800);
+        row->hedged = said->in_turn;
+        row->hedging_delay_ms = said->turn_ms;
+        row->idempotency = said->not_idempotent ? IDEMPOTENCY_NO
+                                                : IDEMPOTENCY_UNSET;
+    }
     policy->timeout_ms[index] = row->attempt_timeout_ms;
     policy->deadline_ms[index] = row->deadline_ms;
+}
+
+static void
+draw_targets(struct story_policy *policy, struct rng *rng)
+{
+    static const char *const names[STORY_TARGETS] = {"s", "t"};
+    bool off = rng_below(rng, 25) == 0;
+
+    for (int i = 0; i < STORY_TARGETS; i++) {
+        struct reference_target *wanted = &policy->wanted[i];
+
+        *wanted = (struct reference_target){
+            .retries_off = off,
+            .has_throttle = rng_below(rng, 2) == 0,
+            .tokens_most = (int64_t)PICK(rng, 1000, 2000, 4000, 10000, 100000),
+            .tokens_per_ok = (int64_t)PICK(rng, 1, 100, 546, 1600, 20000),
+            .has_budget = rng_below(rng, 3) == 0,
+            .ratio = (int64_t)PICK(rng, 0, 200, 1000),
+            .floor = (int64_t)PICK(rng, 0, 1, 10),
+            .window_ms = (int64_t)PICK(rng, 1000, 10000, 60000),
+        };
+        policy->targets[i] = (struct target_policy){
+            .name = text(names[i]),
+            .has_throttle = wanted->has_throttle,
+            .tokens_max_milli = (uint32_t)wanted->tokens_most,
+            .tokens_ok_milli = (uint32_t)wanted->tokens_per_ok,
+            .has_budget = wanted->has_budget,
+            .budget_ratio_milli = (uint32_t)wanted->ratio,
+            .budget_floor = (uint32_t)wanted->floor,
+            .budget_window_ms = (uint32_t)wanted->window_ms,
+        };
+    }
+    policy->set.retries_off = off;
+    policy->set.targets = policy->targets;
+    policy->set.target_count = STORY_TARGETS;
 }
 
 void
@@ -167,6 +211,7 @@ story_make_policy(struct story *story, struct rng *rng)
     for (int i = 0; i < STORY_METHODS; i++) {
         draw_row(policy, i, rng);
     }
+    draw_targets(policy, rng);
     policy->set.methods = policy->rows;
     policy->set.method_count = STORY_METHODS;
     story->policy = policy;

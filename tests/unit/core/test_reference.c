@@ -65,7 +65,8 @@ every_rule_was_decided_often(void **state)
         RULE_ATTEMPTS_EXHAUSTED,    RULE_PUSHBACK_STOP,
         RULE_DEADLINE_WOULD_EXPIRE, RULE_FREE_RETRY,
         RULE_FREE_EXHAUSTED,        RULE_POISON,
-        RULE_INDETERMINATE,
+        RULE_INDETERMINATE,         RULE_THROTTLED,
+        RULE_BUDGET_EXHAUSTED,      RULE_RETRIES_OFF,
     };
 
     (void)state;
