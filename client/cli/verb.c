@@ -175,10 +175,11 @@ const struct verb verbs[] = {
         .words_max = 1,
         .summary = "check a configuration; needs no running gateway",
         .details =
-            "Runs redial-gateway --check, which is looked for at "
-            "REDIAL_GATEWAY, beside this\ntool, and in PATH. Without FILE it "
-            "checks what the gateway would read. Prints\nand exits as that "
-            "does: 0 if it is good, 3 if it is not.\n",
+            "Tells what is wrong, what each policy amounts to, and what is "
+            "allowed but\nhardly meant. Runs redial-gateway --check, which is "
+            "looked for at\nREDIAL_GATEWAY, beside this tool, and in PATH. "
+            "Without FILE it checks what the\ngateway would read. Prints and "
+            "exits as that does: 0 if it is good, 3 if not.\n",
         .examples = "redial policy check redial.json\n",
         .run = verb_policy_check,
     },
@@ -195,8 +196,9 @@ const struct verb verbs[] = {
         .summary = "what would follow if an attempt failed like this now?",
         .details =
             "Asks the gateway, which changes nothing. Shows the decision, and "
-            "each step on\nthe way to it. Names SERVICE/METHOD, or with "
-            "--for-job a job: then its own\nattempts and deadline count.\n",
+            "each step on\nthe way to it (with --verbose those behind it as "
+            "well). Names SERVICE/METHOD,\nor with --for-job a job: then its "
+            "own attempts and deadline count.\n",
         .examples =
             "redial policy explain image.ImageGen/Generate --code UNAVAILABLE\n"
             "redial policy explain voice.Tts/Speak --code ABORTED "
