@@ -468,7 +468,7 @@ expect_stop(struct world *world, const struct statement *statement)
     int job = world_job(world, statement->words[1], false);
     uint32_t number = (uint32_t)check_number(world, statement->words[2]);
 
-    if (!world_call(world, job, number)->stopped) {
+    if (!world->ops->await_stop(world, world_call(world, job, number))) {
         world_fail(world, "the worker was not told to stop");
     }
 }

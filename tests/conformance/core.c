@@ -515,6 +515,13 @@ core_await(struct world *world, int job, enum event_type type, uint32_t attempt)
     return world_find(world, job, type, attempt) != NULL;
 }
 
+static bool
+core_await_stop(struct world *world, const struct call *call)
+{
+    (void)world;
+    return call->stopped;
+}
+
 static const char *
 core_state_of(struct world *world, int job)
 {
@@ -543,6 +550,7 @@ core_world(struct world *ret_world)
         .time_out = core_time_out,
         .advance = core_advance,
         .await = core_await,
+        .await_stop = core_await_stop,
         .state_of = core_state_of,
         .verb = core_verb,
     };

@@ -118,7 +118,7 @@ expect_count(struct world *world, const struct statement *statement)
     world->expectations++;
 }
 
-/* idle: no job is live and nothing waits for a time but signs of life */
+/* idle: no job is live and no payload is held */
 static void
 expect_idle(struct world *world, const struct statement *statement)
 {

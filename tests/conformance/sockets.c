@@ -28,6 +28,14 @@ enum {
     DECISION_MS = 300,
 };
 
+/* What a worker's thread has to say to the script's. */
+struct letter {
+    redial_attempt *attempt;
+    bool is_stop;
+    char job[NAME_MAX_BYTES];
+    struct call call;
+};
+
 struct real_worker {
     char name[NAME_MAX_BYTES];
     redial_worker *worker;
@@ -41,12 +49,24 @@ static struct {
     struct real_worker workers[WORKERS_MAX];
     int worker_count;
     char ids[JOBS_MAX][REDIAL_NAME_BYTES];
-    pthread_mutex_t lock;               /* of what follows, and of calls */
     redial_attempt *attempts[SEEN_MAX]; /* of each call; NULL: completed */
-    struct world *world;
+    pthread_mutex_t lock;               /* of what follows */
+    struct letter letters[SEEN_MAX];
+    size_t letter_count;
+    size_t letters_read;
 } real = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- Workers ----------------------------------------------------------- */
+
+static void
+post(const struct letter *letter)
+{
+    pthread_mutex_lock(&real.lock);
+    if (real.letter_count < SEEN_MAX) {
+        real.letters[real.letter_count++] = *letter;
+    }
+    pthread_mutex_unlock(&real.lock);
+}
 
 /* The payload is the name of the job in the script. */
 static void
@@ -54,37 +74,63 @@ take_attempt(void *ctx, redial_attempt *attempt)
 {
     const struct redial_assignment *work = redial_attempt_work(attempt);
     const struct real_worker *worker = ctx;
-    struct world *world = real.world;
-    char name[NAME_MAX_BYTES] = "";
-    struct call call = {
-        .token = {.attempt = work->attempt, .fence = work->fence},
-        .timeout_ms = work->timeout_ms,
-        .remaining_ms = work->remaining_ms,
-        .charged_before = work->charged_before,
+    struct letter letter = {
+        .attempt = attempt,
+        .call = {.token = {.attempt = work->attempt, .fence = work->fence},
+                 .timeout_ms = work->timeout_ms,
+                 .remaining_ms = work->remaining_ms,
+                 .charged_before = work->charged_before},
     };
 
-    if (work->payload_bytes < sizeof(name)) {
-        memcpy(name, work->payload, work->payload_bytes);
+    if (work->payload_bytes < sizeof(letter.job)) {
+        memcpy(letter.job, work->payload, work->payload_bytes);
     }
-    memcpy(call.worker, worker->name, sizeof(call.worker));
-    pthread_mutex_lock(&real.lock);
-    call.job = world_job(world, name, false);
-    real.attempts[world->call_count] = attempt;
-    world->calls[world->call_count++] = call;
-    pthread_mutex_unlock(&real.lock);
+    memcpy(letter.call.worker, worker->name, sizeof(letter.call.worker));
+    post(&letter);
 }
 
 static void
 take_stop(void *ctx, redial_attempt *attempt)
 {
     (void)ctx;
-    pthread_mutex_lock(&real.lock);
-    for (size_t i = 0; i < real.world->call_count; i++) {
-        if (real.attempts[i] == attempt) {
-            real.world->calls[i].stopped = true;
+    post(&(struct letter){.attempt = attempt, .is_stop = true});
+}
+
+static void
+open_letter(struct world *world, struct letter *letter)
+{
+    if (!letter->is_stop) {
+        letter->call.job = world_job(world, letter->job, false);
+        real.attempts[world->call_count] = letter->attempt;
+        world->calls[world->call_count++] = letter->call;
+        return;
+    }
+    for (size_t i = 0; i < world->call_count; i++) {
+        if (real.attempts[i] == letter->attempt) {
+            world->calls[i].stopped = true;
         }
     }
-    pthread_mutex_unlock(&real.lock);
+}
+
+/* Takes what the workers' threads have posted. */
+static void
+read_letters(struct world *world)
+{
+    for (;;) {
+        struct letter letter;
+
+        pthread_mutex_lock(&real.lock);
+        bool more = real.letters_read < real.letter_count;
+
+        if (more) {
+            letter = real.letters[real.letters_read++];
+        }
+        pthread_mutex_unlock(&real.lock);
+        if (!more) {
+            return;
+        }
+        open_letter(world, &letter);
+    }
 }
 
 static void
@@ -230,6 +276,7 @@ pump(struct world *world, uint64_t ms)
     enum redial_status status = redial_watch_next(real.watch, redial_in_ms(ms),
                                                   &event, &error);
 
+    read_letters(world);
     if (status == REDIAL_OK) {
         note_event(world, event);
         return true;
@@ -243,16 +290,13 @@ pump(struct world *world, uint64_t ms)
 static bool
 has_call(const struct world *world, int job, uint32_t attempt)
 {
-    bool found = false;
-
-    pthread_mutex_lock(&real.lock);
     for (size_t i = 0; i < world->call_count; i++) {
-        found = found ||
-                (world->calls[i].job == job &&
-                 (attempt == 0 || world->calls[i].token.attempt == attempt));
+        if (world->calls[i].job == job &&
+            (attempt == 0 || world->calls[i].token.attempt == attempt)) {
+            return true;
+        }
     }
-    pthread_mutex_unlock(&real.lock);
-    return found;
+    return false;
 }
 
 static bool
@@ -268,6 +312,18 @@ real_await(struct world *world, int job, enum event_type type, uint32_t attempt)
         (void)pump(world, 20);
     }
     return false;
+}
+
+/* The events come by another way and may be first. */
+static bool
+real_await_stop(struct world *world, const struct call *call)
+{
+    int64_t end = now_ms() + PATIENCE_MS;
+
+    while (!call->stopped && now_ms() < end) {
+        (void)pump(world, 5);
+    }
+    return call->stopped;
 }
 
 /* What the script does happens at its own time, whenever that is. */
@@ -467,12 +523,10 @@ real_state_of(struct world *world, int job)
 static redial_attempt *
 take_handle(const struct world *world, const struct call *call)
 {
-    pthread_mutex_lock(&real.lock);
     size_t i = (size_t)(call - world->calls);
     redial_attempt *attempt = real.attempts[i];
 
     real.attempts[i] = NULL;
-    pthread_mutex_unlock(&real.lock);
     return attempt;
 }
 
@@ -532,16 +586,6 @@ real_report(struct world *world, const struct call *call,
     return (struct answer){.status = REDIAL_OK, .job = call->job};
 }
 
-static bool
-is_stopped(const struct call *call)
-{
-    pthread_mutex_lock(&real.lock);
-    bool stopped = call->stopped;
-
-    pthread_mutex_unlock(&real.lock);
-    return stopped;
-}
-
 /* The library tells the handler at the limit; that gives up then. */
 static void
 real_time_out(struct world *world, const struct call *call)
@@ -549,13 +593,9 @@ real_time_out(struct world *world, const struct call *call)
     const struct seen *started = world_find(
         world, call->job, EVENT_ATTEMPT_STARTED, call->token.attempt);
     int64_t at = started->at - world->skew + (int64_t)call->timeout_ms;
-    int64_t end = now_ms() + PATIENCE_MS;
 
-    while (!is_stopped(call)) {
-        if (now_ms() > end) {
-            world_fail(world, "the attempt is not told to stop");
-        }
-        (void)pump(world, 5);
+    if (!real_await_stop(world, call)) {
+        world_fail(world, "the attempt is not told to stop");
     }
     redial_attempt_complete(take_handle(world, call),
                             &(struct redial_outcome){.code = REDIAL_CANCELLED},
@@ -574,6 +614,7 @@ real_time_out(struct world *world, const struct call *call)
 static void
 close_row(struct world *world)
 {
+    read_letters(world);
     for (size_t i = 0; i < world->call_count; i++) {
         redial_attempt *attempt = take_handle(world, &world->calls[i]);
 
@@ -604,6 +645,7 @@ start_row(const struct section *section, const struct row *row)
         .time_out = real_time_out,
         .advance = real_advance,
         .await = real_await,
+        .await_stop = real_await_stop,
         .state_of = real_state_of,
     };
     static struct world world;
@@ -620,7 +662,6 @@ start_row(const struct section *section, const struct row *row)
             .early = EARLY_MS,
             .late = LATE_MS,
         };
-        real.world = &world;
         world_play(&world, section, row);
         close_row(&world);
         exit(0);

@@ -122,6 +122,8 @@ struct world_ops {
     /* Waits for records of this kind; false: it did not come. */
     bool (*await)(struct world *world, int job, enum event_type type,
                   uint32_t attempt);
+    /* Waits until the worker is told to give it up; false: it was not. */
+    bool (*await_stop)(struct world *world, const struct call *call);
     /* The state as shown to agents; "NONE" when it is not live. */
     const char *(*state_of)(struct world *world, int job);
     /* What only this world has; NULL: nothing. False: no such verb. */
