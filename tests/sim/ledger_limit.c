@@ -163,32 +163,26 @@ stands_in_queue(const struct sim *sim, uint32_t spec, bool surely)
     const struct ledger_job *job = &sim->ledger.jobs[spec];
     int64_t by = surely ? sim->ledger.ticked_at : sim->mono_ms;
 
-    if (surely && ledger_may_be_held(sim, spec)) {
+    switch (job->state) {
+    case JOB_READY:
+        break;
+    case JOB_SCHEDULED:
+    case JOB_BACKOFF:
+        if (job->due_at > by) {
+            return false;
+        }
+        break;
+    case JOB_RUNNING:
+        return !surely && job->hedge_at <= by;
+    case JOB_NONE:
+    case JOB_PARKED:
+    case JOB_SUCCEEDED:
+    case JOB_FAILED:
+    case JOB_CANCELLED:
+    case JOB_EXPIRED:
         return false;
     }
-    if (job->state == JOB_RUNNING) {
-        return !surely && job->hedge_at <= by;
-    }
-    return job->state == JOB_READY ||
-           ((job->state == JOB_SCHEDULED || job->state == JOB_BACKOFF) &&
-            job->due_at <= by);
-}
-
-static uint32_t
-count_waiting(const struct sim *sim, uint32_t of_method, uint32_t of_tenant,
-              bool surely)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
-        const struct spec *spec = &sim->agents.specs[i];
-
-        if ((of_method == PLAN_METHODS_MAX || spec->method == of_method) &&
-            (of_tenant == PLAN_TENANTS_MAX || spec->tenant == of_tenant)) {
-            count += stands_in_queue(sim, i, surely);
-        }
-    }
-    return count;
+    return !surely || !ledger_may_be_held(sim, spec);
 }
 
 void
@@ -197,14 +191,26 @@ ledger_count_queues(struct sim *sim, uint32_t spec)
     const struct spec *own = &sim->agents.specs[spec];
     struct ledger_queues *queues = &sim->ledger.queues;
 
-    queues->method_surely = count_waiting(sim, own->method, PLAN_TENANTS_MAX,
-                                          true);
-    queues->method_perhaps = count_waiting(sim, own->method, PLAN_TENANTS_MAX,
-                                           false);
-    queues->tenant_surely = count_waiting(sim, PLAN_METHODS_MAX, own->tenant,
-                                          true);
-    queues->tenant_perhaps = count_waiting(sim, PLAN_METHODS_MAX, own->tenant,
-                                           false);
+    *queues = (struct ledger_queues){0};
+    if (limits_of_method(sim, own->method)->queue == 0 &&
+        ledger_tenant_policy(sim, own->tenant)->limits.queue == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
+        const struct spec *other = &sim->agents.specs[i];
+        bool same_method = other->method == own->method;
+        bool same_tenant = other->tenant == own->tenant;
+
+        if ((!same_method && !same_tenant) || !stands_in_queue(sim, i, false)) {
+            continue;
+        }
+        bool surely = stands_in_queue(sim, i, true);
+
+        queues->method_perhaps += same_method;
+        queues->tenant_perhaps += same_tenant;
+        queues->method_surely += same_method && surely;
+        queues->tenant_surely += same_tenant && surely;
+    }
 }
 
 void
