@@ -9,6 +9,7 @@
 
 #include "server/core/dispatch.h"
 #include "server/core/emit.h"
+#include "server/core/hedge.h"
 #include "server/core/names.h"
 #include "server/core/outcome.h"
 #include "server/core/report.h"
@@ -50,6 +51,7 @@ take_policy(struct engine *engine, const struct policy_set *policy)
     for (uint32_t i = 0; i < engine->tenants.fresh; i++) {
         tenant_take_policy(engine, slab_at(&engine->tenants, i));
     }
+    hedge_take_policy(engine);
 }
 
 static void

@@ -66,6 +66,28 @@ hedge_wait(struct engine *engine, struct job *job)
     }
 }
 
+void
+hedge_take_policy(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->workers.fresh; i++) {
+        struct worker *worker = slab_at(&engine->workers, i);
+
+        if (worker->state == WORKER_NONE) {
+            continue;
+        }
+        list_foreach(at, &worker->attempts) {
+            struct attempt *attempt = container_of(at, struct attempt,
+                                                   of_worker);
+            struct job *job = attempt->job;
+
+            if (!attempt->ghost && job->until_wall_ms != 0 && !job->waiting &&
+                !job->held) {
+                hedge_wait(engine, job);
+            }
+        }
+    }
+}
+
 /* What forbids one more to start now; RULE_NONE: nothing does. */
 static enum rule
 find_refusal(struct engine *engine, const struct job *job)

@@ -82,6 +82,13 @@ hedge_wait(struct engine *engine, struct job *job);
 bool
 hedge_admit(struct engine *engine, struct job *job);
 
+/*
+ * Another policy is in force: what was planned, and came to nothing because the
+ * one before hedged no more, is taken up. O(attempts).
+ */
+void
+hedge_take_policy(struct engine *engine);
+
 /* Nothing follows any more, by this rule; what runs goes on. */
 void
 hedge_freeze(struct engine *engine, struct job *job, enum rule rule);

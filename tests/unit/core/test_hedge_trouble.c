@@ -557,6 +557,24 @@ a_policy_that_hedges_no_more_lets_those_that_run_go_on(void **state)
                      DELAY_BACKOFF);
 }
 
+/* As a restart does, which knows nothing of the policy in between. */
+static void
+what_was_planned_is_taken_up_when_a_policy_hedges_again(void **state)
+{
+    (void)state;
+    hedges_use(2, 1000);
+    hedges_join(2);
+    rig_submit(1);
+    rig_fallback()->hedged = false;
+    rig_use_policy();
+    rig_advance(1500);
+    assert_int_equal(hedges_running(1), 1);
+    rig_fallback()->hedged = true;
+    rig_use_policy();
+    assert_int_equal(hedges_running(1), 2);
+    hedges_succeed(1, 2);
+}
+
 static void
 with_retries_off_nothing_is_hedged(void **state)
 {
@@ -715,6 +733,7 @@ main(void)
         rig_test(what_arrives_after_the_cancel_is_late),
         rig_test(while_draining_none_starts_and_those_that_run_go_on),
         rig_test(a_policy_that_hedges_no_more_lets_those_that_run_go_on),
+        rig_test(what_was_planned_is_taken_up_when_a_policy_hedges_again),
         rig_test(with_retries_off_nothing_is_hedged),
         rig_test(a_fallen_limit_refuses_the_one_that_waited),
         rig_test(without_a_worker_the_one_that_runs_may_still_win),
