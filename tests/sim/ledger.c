@@ -50,7 +50,6 @@ ledger_policy(struct sim *sim, uint32_t version)
                                                     version);
     if (version > 1) {
         ledger_limits_policy(sim, sim->ledger.policies[version - 1]);
-        ledger_hedge_policy(sim, sim->ledger.policies[version - 1]);
     }
 }
 

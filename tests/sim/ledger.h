@@ -77,7 +77,6 @@ struct ledger_job {
     struct ledger_attempt running[LEDGER_RUNNING_MAX]; /* oldest first */
 
     int64_t hedge_at;     /* one more may start beside them; INT64_MAX: none */
-    bool hedge_missed;    /* its time came while the policy did not hedge */
     uint64_t token_slice; /* of the budget, for its retry; 0: none */
     enum rule frozen;     /* nothing follows any more, by this rule; or NONE */
 
@@ -352,10 +351,6 @@ ledger_limits_policy(struct sim *sim, const struct policy_set *before);
 /* Whether attempts of the job may run beside each other, and not in turn. */
 bool
 ledger_may_hedge(const struct sim *sim, uint32_t spec);
-
-/* Another policy is in force: what came to nothing under the one before. */
-void
-ledger_hedge_policy(struct sim *sim, const struct policy_set *before);
 
 /* An attempt starts that is not among the running ones yet. */
 void

@@ -355,8 +355,7 @@ waits_beside(const struct sim *sim, uint32_t spec)
     const struct ledger_job *job = &sim->ledger.jobs[spec];
 
     return job->state == JOB_RUNNING && job->frozen == RULE_NONE &&
-           !job->hedge_missed && job->hedge_at <= sim->mono_ms &&
-           ledger_may_hedge(sim, spec);
+           job->hedge_at <= sim->mono_ms && ledger_may_hedge(sim, spec);
 }
 
 /*

@@ -9,37 +9,17 @@
 #include <inttypes.h>
 #include <string.h>
 
-static bool
-may_hedge_by(const struct sim *sim, const struct policy_set *set, uint32_t spec)
+bool
+ledger_may_hedge(const struct sim *sim, uint32_t spec)
 {
-    const struct spec *own = &sim->agents.specs[spec];
-    const struct method_policy *policy = ledger_method_policy(sim, set,
-                                                              own->method);
-    enum idempotency idempotency = own->idempotency;
+    const struct method_policy *policy = ledger_policy_of(
+        sim, spec, sim->gateway.policy_version);
+    enum idempotency idempotency = sim->agents.specs[spec].idempotency;
 
     if (idempotency == IDEMPOTENCY_UNSET) {
         idempotency = policy->idempotency;
     }
     return policy->hedged && idempotency == IDEMPOTENCY_YES;
-}
-
-bool
-ledger_may_hedge(const struct sim *sim, uint32_t spec)
-{
-    return may_hedge_by(sim, sim->ledger.policies[sim->gateway.policy_version],
-                        spec);
-}
-
-void
-ledger_hedge_policy(struct sim *sim, const struct policy_set *before)
-{
-    for (uint32_t i = 0; i < sim->agents.spec_count; i++) {
-        struct ledger_job *job = &sim->ledger.jobs[i];
-
-        job->hedge_missed = job->hedge_missed ||
-                            (job->hedge_at <= sim->mono_ms &&
-                             !may_hedge_by(sim, before, i));
-    }
 }
 
 static bool
@@ -154,7 +134,6 @@ ledger_hedge_planned(struct sim *sim, uint32_t spec,
 {
     struct ledger_job *job = &sim->ledger.jobs[spec];
 
-    job->hedge_missed = false;
     job->hedge_at = sim->mono_ms + (int64_t)decision->delay_ms;
     job->until_wall_ms = decision->until_wall_ms;
     job->until_delay_ms = decision->delay_ms;
