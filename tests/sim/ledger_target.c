@@ -508,6 +508,10 @@ follow_own(struct sim *sim, struct ledger_target *target,
         check_told(sim, target, record, throttle);
     }
     *told = record->type == EVENT_BUDGET_EXHAUSTED;
+    if (*told) {
+        *(throttle ? &target->told_throttle_at
+                   : &target->told_budget_at) = sim->mono_ms;
+    }
 }
 
 /* ---- Records ----------------------------------------------------------- */
@@ -611,6 +615,35 @@ ledger_targets_policy(struct sim *sim)
 
 /* ---- Figures ----------------------------------------------------------- */
 
+/* Said to be exhausted, and long enough ago for the opposite to be said. */
+static bool
+is_told_late(const struct sim *sim, bool told, int64_t told_at)
+{
+    enum { FLIP_MS = 1000 };
+    int64_t since = told_at > sim->ledger.recovered_at
+                        ? told_at
+                        : sim->ledger.recovered_at;
+
+    return told && sim->mono_ms > since + FLIP_MS;
+}
+
+static void
+check_recovered(struct sim *sim, const struct ledger_target *target)
+{
+    int64_t tokens = ledger_tokens(sim, target);
+
+    if (is_told_late(sim, target->told_throttle, target->told_throttle_at) &&
+        ledger_tokens_allow(sim, target, tokens)) {
+        sim_fail(sim, VIOLATION_THROTTLE,
+                 "%s is not exhausted any more, nobody says so", target->name);
+    }
+    if (is_told_late(sim, target->told_budget, target->told_budget_at) &&
+        !ledger_budget_may_refuse(sim, target)) {
+        sim_fail(sim, VIOLATION_BUDGET, "%s has a budget again, nobody says so",
+                 target->name);
+    }
+}
+
 static void
 check_stats(struct sim *sim, const struct engine_target_stats *stats)
 {
@@ -632,6 +665,7 @@ check_stats(struct sim *sim, const struct engine_target_stats *stats)
                  "%s shows %" PRIu64 " ms of hold, not %" PRId64, target->name,
                  stats->hold_ms, ledger_hold_ms(sim, target));
     }
+    check_recovered(sim, target);
     if (stats->throttle_exhausted && !target->told_throttle &&
         stats->has_throttle) {
         sim_fail(sim, VIOLATION_THROTTLE, "%s is exhausted, nobody says so",

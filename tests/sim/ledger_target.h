@@ -48,6 +48,8 @@ struct ledger_target {
     int64_t released_at; /* by then all that was held has come back */
     bool told_throttle;  /* exhausted, and not recovered since */
     bool told_budget;
+    int64_t told_throttle_at; /* when exhausted was said last */
+    int64_t told_budget_at;
 };
 
 /* By name; made if need be. */
