@@ -24,7 +24,8 @@ story_object(struct story *story, const char *format, ...)
 static bool
 is_word(struct text text, const char *word)
 {
-    return text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
+    return text.len == strlen(word) &&
+           (text.len == 0 || memcmp(text.at, word, text.len) == 0);
 }
 
 static struct story_job *
