@@ -282,6 +282,9 @@ plan_restart(struct sim *sim)
     if (!sim->healing && sim_chance(sim, 15)) {
         sim_count_fault(sim, FAULT_WALL_BACK);
         sim->wall_ms -= sim_between(sim, 1000, 100000);
+    } else if (!sim->healing && sim_chance(sim, 10)) {
+        sim_count_fault(sim, FAULT_WALL_FORWARD_AWAY);
+        sim->wall_ms += sim_between(sim, 1000, 3600000);
     }
     sim_schedule(sim, &gateway->turn,
                  sim->mono_ms + sim_between(sim, 10, 10000));
