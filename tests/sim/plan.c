@@ -96,7 +96,7 @@ void
 plan_make(struct plan *plan, struct rng *rng)
 {
     *plan = (struct plan){
-        .jobs = (uint32_t)between(rng, 440, 580),
+        .jobs = (uint32_t)between(rng, 480, 610),
         .agents = (uint32_t)between(rng, 2, PLAN_AGENTS_MAX),
         .workers = (uint32_t)between(rng, 3, PLAN_WORKERS_MAX),
         .groups_in_pipe = (uint32_t)between(rng, 1, 4),
