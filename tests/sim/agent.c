@@ -228,7 +228,7 @@ spec_submit(const struct sim *sim, const struct spec *spec,
 static bool
 may_give_up(const struct spec *spec)
 {
-    return spec->key != 0 || spec->content % 2 == 0;
+    return spec->key != 0 || spec->content % 4 == 0;
 }
 
 static void
@@ -246,7 +246,7 @@ ask(struct sim *sim, uint32_t index)
     spec->ask_at_ms = INT64_MAX;
     if (spec->state == SPEC_ASKED) {
         spec->ask_at_ms = sim->mono_ms + sim_between(sim, 500, 5000);
-        if (spec->asked > ASKS_MAX && !sim->healing && index % 2 == 0) {
+        if (spec->asked > ASKS_MAX && !sim->healing && index % 4 == 0) {
             spec->state = SPEC_REFUSED;
             spec->ask_at_ms = INT64_MAX;
         }
