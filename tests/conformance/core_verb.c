@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs that only the pure world has. */
+#include "tests/conformance/box.h"
 #include "tests/conformance/check.h"
 #include "tests/conformance/core.h"
 
@@ -229,6 +230,7 @@ core_verb(struct world *world, const struct statement *statement)
         {"idle", 1, expect_idle},
         {"target", 2, expect_target},
         {"no-target", 2, expect_no_target},
+        {"box", 2, box_verb},
     };
 
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
