@@ -127,7 +127,7 @@ struct ledger_share {
 
 enum {
     LEDGER_WORKERS_MAX = 600,
-    LEDGER_UNCOUNTED_MAX = 128,
+    LEDGER_UNCOUNTED_MAX = 1024,
     LEDGER_GHOSTS_MAX = 128,
     LEDGER_STOPS_MAX = 256,
 };
