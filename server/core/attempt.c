@@ -3,6 +3,7 @@
 
 #include "server/core/dispatch.h"
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/tenant.h"
 #include "server/core/worker.h"
 
@@ -72,7 +73,10 @@ attempt_arm(struct engine *engine, struct attempt *attempt)
 {
     int64_t lease_end = attempt_lease_end_ms(attempt);
     int64_t timeout_at = attempt_timeout_at_ms(engine, attempt);
+    int64_t slow_at = gate_slow_at_ms(engine, attempt);
     int64_t at = lease_end < timeout_at ? lease_end : timeout_at;
+
+    at = slow_at < at ? slow_at : at;
 
     if (at == INT64_MAX) {
         heap_remove(&engine->attempt_timers, &attempt->timer);
@@ -129,6 +133,7 @@ attempt_free(struct engine *engine, struct attempt *attempt)
     struct method *method = attempt->job->method;
     struct tenant *tenant = attempt->job->tenant;
 
+    gate_drop(engine, attempt);
     unlink_from_job(attempt);
     list_remove(&attempt->of_worker);
     list_remove(&attempt->ending);
@@ -161,6 +166,7 @@ attempt_make_ghost(struct engine *engine, struct attempt *attempt)
     struct job *job = attempt->job;
 
     redial_assert(!attempt->ghost);
+    gate_drop(engine, attempt);
     unlink_from_job(attempt);
     attempt->ghost = true;
     attempt->next = job->ghosts;

@@ -75,8 +75,8 @@ breaker_step_now(const struct breaker *breaker,
 }
 
 /* min(base * multiplier^(step-1), max), without overflow. */
-static uint64_t
-open_ms_of(const struct breaker_policy *policy, uint32_t step)
+uint64_t
+breaker_open_ms(const struct breaker_policy *policy, uint32_t step)
 {
     uint64_t most_ms = greater(policy->open_ms_max, policy->open_ms);
     uint64_t open_ms = policy->open_ms;
@@ -122,7 +122,7 @@ open_up(const struct breaker *breaker, const struct breaker_moment *moment,
 {
     const struct breaker_policy *policy = moment->policy;
     struct breaker_move move = begin(breaker, BREAKER_OPEN, cause);
-    uint64_t open_ms = open_ms_of(policy, step);
+    uint64_t open_ms = breaker_open_ms(policy, step);
     uint64_t spread_ms = open_ms * policy->jitter_permille / PERMILLE;
     uint64_t drawn_ms = rng_below(moment->rng, spread_ms + 1);
 
@@ -209,6 +209,18 @@ ramp_limit(const struct breaker *breaker, const struct breaker_policy *policy,
 
     return limit > policy->probes ? (uint32_t)limit
                                   : greater(policy->probes, 1);
+}
+
+uint32_t
+breaker_limit(const struct breaker *breaker,
+              const struct breaker_policy *policy, int64_t now_ms)
+{
+    uint32_t limit = UINT32_MAX;
+
+    if (breaker->state == BREAKER_RAMP && !breaker->forced) {
+        limit = ramp_limit(breaker, policy, now_ms);
+    }
+    return limit == UINT32_MAX ? 0 : limit;
 }
 
 /* When the ramp lets one more run than now; it is over by its end. */

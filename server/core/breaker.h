@@ -262,6 +262,15 @@ uint32_t
 breaker_step_now(const struct breaker *breaker,
                  const struct breaker_policy *policy, int64_t now_ms);
 
+/* How many RAMP lets run at once by now; 0: as many as come, or not RAMP. */
+uint32_t
+breaker_limit(const struct breaker *breaker,
+              const struct breaker_policy *policy, int64_t now_ms);
+
+/* For how long it opens at this step, without jitter. */
+uint64_t
+breaker_open_ms(const struct breaker_policy *policy, uint32_t step);
+
 /* Nothing to remember: it may be forgotten and made anew. */
 bool
 breaker_is_blank(const struct breaker *breaker,

@@ -4,6 +4,7 @@
 #include "server/core/attempt.h"
 #include "server/core/choice.h"
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/hedge.h"
 #include "server/core/hold.h"
 #include "server/core/life.h"
@@ -32,8 +33,8 @@ update_hopeless(struct engine *engine, struct method *method)
     }
 }
 
-static bool
-has_credit(const struct method *method)
+bool
+dispatch_has_credit(const struct method *method)
 {
     return method->credit.mask != 0 || method->service->credit.mask != 0;
 }
@@ -41,7 +42,8 @@ has_credit(const struct method *method)
 bool
 dispatch_may_start(const struct method *method)
 {
-    return list_is_linked(&method->ring) && !method->starved;
+    return list_is_linked(&method->ring) && !method->starved &&
+           method->gate == GATE_NONE;
 }
 
 /* Whether jobs that are in turn and a free place are there. */
@@ -61,6 +63,7 @@ leave(struct engine *engine, struct method *method)
 
     list_remove(&method->ring);
     method->starved = false;
+    method->gate = GATE_NONE;
     if (!wants_token(method)) {
         heap_remove(&engine->method_timers, &method->timer);
     } else if (!heap_has(&method->timer) || method->timer.at != token_ms) {
@@ -79,8 +82,10 @@ dispatch_update(struct engine *engine, struct method *method)
         heap_remove(&engine->method_timers, &method->timer);
         list_append(&engine->ring, &method->ring);
     } else if (method->starved && method->level_mask != 0 &&
-               has_credit(method)) {
+               dispatch_has_credit(method)) {
         dispatch_wake(engine, method); /* it had nothing but suspects */
+    } else if (method->gate == GATE_UNFIT) {
+        gate_note_job(engine, method);
     }
     if (method->reserved != NULL && list_is_empty(&method->suspects)) {
         worker_unreserve(engine, method->reserved);
@@ -164,13 +169,13 @@ dispatch_wake_service(struct engine *engine, struct service *service)
     }
 }
 
-/* Out of the ring until a worker has credit for it. */
-static void
-starve(struct engine *engine, struct method *method)
+void
+dispatch_starve(struct engine *engine, struct method *method)
 {
     list_remove(&method->ring);
     list_append(&method->service->starved, &method->ring);
     method->starved = true;
+    method->gate = GATE_NONE;
     tenant_uninvite_method(engine, method);
 }
 
@@ -255,6 +260,7 @@ start(struct engine *engine, struct job *job, struct offer *offer, bool solo)
     job->lost_fence = 0;
     attempt->solo = solo;
     worker->solo = solo;
+    gate_take(engine, attempt);
     attempt_place(engine, attempt, offer);
     worker_refresh(engine, worker);
     dispatch_update(engine, job->method);
@@ -365,15 +371,19 @@ next_job(struct engine *engine, struct method *method)
 static void
 serve(struct engine *engine, struct method *method)
 {
+    if (method->target->policy->has_breaker && !gate_admits(engine, method)) {
+        return;
+    }
     if (!list_is_empty(&method->suspects) && start_suspect(engine, method)) {
         return;
     }
-    struct job *job = has_credit(method) ? next_job(engine, method) : NULL;
+    struct job *job = dispatch_has_credit(method) ? next_job(engine, method)
+                                                  : NULL;
     struct offer *offer = job == NULL ? NULL : choice_make(engine, job, false);
 
     if (offer == NULL) {
         if (list_is_linked(&method->ring) && engine_has_budget(engine)) {
-            starve(engine, method);
+            dispatch_starve(engine, method);
         }
         return;
     }
@@ -384,6 +394,33 @@ serve(struct engine *engine, struct method *method)
     credit_remove(offer); /* so that the next choice looks at others first */
     credit_put(offer);
     start(engine, job, offer, false);
+}
+
+/* The job that was chosen to find out how its target is. */
+static void
+serve_probe(struct engine *engine, struct job *job)
+{
+    struct offer *offer = choice_make(engine, job, false);
+
+    if (offer == NULL) {
+        dispatch_starve(engine, job->method);
+    } else if (!job_end_if_over(engine, job) && !hold_job(engine, job)) {
+        start(engine, job, offer, false);
+    }
+}
+
+/* The turn of a target that admits and has methods that wait for it. */
+static void
+serve_gate(struct engine *engine)
+{
+    struct job *probe;
+    struct method *method = gate_next(engine, &probe);
+
+    if (method != NULL) {
+        serve(engine, method);
+    } else if (probe != NULL) {
+        serve_probe(engine, probe);
+    }
 }
 
 /* Jobs that do not wait for a worker, and there is none. */
@@ -430,6 +467,7 @@ can_start(const struct engine *engine)
 {
     return !engine->draining &&
            (!list_is_empty(&engine->ring) ||
+            !list_is_empty(&engine->open_gates) ||
             !list_is_empty(&engine->tenants_with_room)) &&
            (engine->offers_with_credit > 0 || engine->reserved > 0) &&
            engine->attempts.used < engine->limits.attempts_max;
@@ -449,6 +487,12 @@ dispatch_run(struct engine *engine)
         }
         if (!list_is_empty(&engine->tenants_with_room)) {
             invite_next(engine);
+            continue;
+        }
+        engine->gate_turn = !engine->gate_turn &&
+                            !list_is_empty(&engine->open_gates);
+        if (engine->gate_turn || list_is_empty(&engine->ring)) {
+            serve_gate(engine);
             continue;
         }
         struct list *first = list_pop(&engine->ring);

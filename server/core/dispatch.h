@@ -32,6 +32,14 @@ dispatch_empty_buckets(struct engine *engine);
 bool
 dispatch_token_due(struct engine *engine);
 
+/* Whether some worker that serves it has credit. */
+bool
+dispatch_has_credit(const struct method *method);
+
+/* Out of the ring, or a list of its target, until there is. */
+void
+dispatch_starve(struct engine *engine, struct method *method);
+
 /* There is credit again. */
 void
 dispatch_wake(struct engine *engine, struct method *method);

@@ -9,7 +9,9 @@
 
 #include "server/core/dispatch.h"
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/hedge.h"
+#include "server/core/holder.h"
 #include "server/core/names.h"
 #include "server/core/outcome.h"
 #include "server/core/report.h"
@@ -23,15 +25,29 @@
 
 /* ---- Inputs that concern the gateway itself ---------------------------- */
 
+/* What waits for the old one's breaker comes back and waits for the new. */
 static void
 retarget(struct engine *engine, struct method *method)
 {
     struct target *before = method->target;
+    uint64_t queued = method->waiting - method->hedging;
 
     method->target = target_hold_for(engine, service_text(method->service),
                                      method->policy);
-    before->retries_waiting -= method->backoff;
-    method->target->retries_waiting += method->backoff;
+    if (method->target != before) {
+        before->retries_waiting -= method->backoff;
+        method->target->retries_waiting += method->backoff;
+        before->waiting -= queued;
+        method->target->waiting += queued;
+        before->parked -= method->parked;
+        method->target->parked += method->parked;
+        if (method->gate != GATE_NONE) {
+            list_remove(&method->ring);
+            method->gate = GATE_NONE;
+        }
+        gate_let_go(engine, before);
+        gate_update(engine, before);
+    }
     target_unref(engine, before);
 }
 
@@ -133,8 +149,7 @@ take(struct engine *engine, const struct engine_input *input)
         take_policy(engine, input->policy);
         break;
     case ENGINE_BREAKER:
-        outcome_refuse(engine, REDIAL_UNIMPLEMENTED, "NO_BREAKER",
-                       "this gateway has no breakers");
+        holder_act(engine, &input->breaker);
         break;
     case ENGINE_GATEWAY:
         take_gateway(engine, input->gateway.type, input->gateway.text);
@@ -155,6 +170,7 @@ engine_step(struct engine *engine, struct now now,
     begin(engine, now, out);
     take(engine, input);
     settle_run(engine);
+    gate_run(engine);
     dispatch_run(engine);
     targets_run(engine);
 }

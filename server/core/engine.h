@@ -215,7 +215,7 @@ struct engine_command {
 struct engine_result {
     enum redial_status status;
     const char *reason;  /* word for programs, static; NULL with OK */
-    const char *message; /* sentence, static; NULL with OK */
+    const char *message; /* sentence, until the next step; NULL with OK */
     uint64_t retry_after_ms;
     struct job_id job; /* submit, cancel: which one it is */
     uint32_t slot;     /* ENGINE_NO_SLOT when it is not live */
@@ -443,7 +443,7 @@ engine_state_hash(const struct engine *engine);
  * (engine_target_stats()) is not the record's any more, the row of the record's
  * target goes too.
  */
-enum { ENGINE_TARGET_EXPORT_MAX = 512 };
+enum { ENGINE_TARGET_EXPORT_MAX = 3072 };
 
 size_t
 engine_export_target(const struct engine *engine, uint32_t index, uint8_t *buf);
@@ -494,6 +494,7 @@ enum engine_waits_for {
     ENGINE_WAITS_FOR_TOKEN,       /* its rate is used up */
     ENGINE_WAITS_FOR_TENANT,      /* limits of its tenants are used up */
     ENGINE_WAITS_FOR_WORKER,      /* none has credit for it */
+    ENGINE_WAITS_FOR_BREAKER,     /* its target's lets nothing more through */
     ENGINE_WAITS_FOR_DRAIN,       /* this gateway starts nothing any more */
 };
 
@@ -604,7 +605,7 @@ struct engine_stats {
     uint32_t keys;
     uint32_t methods;
     uint64_t next_seq;
-    uint64_t rules[32]; /* decisions by enum rule since start */
+    uint64_t rules[32];      /* decisions by enum rule since start */
     uint64_t hedges_started; /* attempts beside others; lost: HEDGE_LOST */
     uint64_t late_reports;
     uint64_t duplicate_submits;

@@ -468,6 +468,9 @@ engine_load_job(struct engine *engine, const uint8_t *bytes, size_t len)
     if (job->state == JOB_BACKOFF) {
         method_count_backoff(method, true);
     }
+    if (job->state == JOB_PARKED) {
+        method_count_parked(method, true);
+    }
     engine->payload_bytes += job->payload_bytes;
     return load_attempts(engine, job, &row);
 }

@@ -72,6 +72,9 @@ job_move(struct engine *engine, struct job *job, enum job_state to,
     if ((job->state == JOB_BACKOFF) != (to == JOB_BACKOFF)) {
         method_count_backoff(job->method, to == JOB_BACKOFF);
     }
+    if ((job->state == JOB_PARKED) != (to == JOB_PARKED)) {
+        method_count_parked(job->method, to == JOB_PARKED);
+    }
     job->state = (uint8_t)to;
     job->state_wall_ms = record->wall_ms;
     job->until_wall_ms = 0;

@@ -5,6 +5,7 @@
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
 #include "server/core/flow.h"
+#include "server/core/gate.h"
 #include "server/core/hedge.h"
 #include "server/core/queue.h"
 
@@ -65,7 +66,8 @@ job_arm(struct engine *engine, struct job *job)
 
     if (!job->waiting &&
         (job->held || job->state == JOB_SCHEDULED ||
-         job->state == JOB_BACKOFF || job->state == JOB_PARKED ||
+         job->state == JOB_BACKOFF ||
+         (job->state == JOB_PARKED && job->until_wall_ms != 0) ||
          (job->state == JOB_RUNNING && hedge_may_wait(job)))) {
         at = earlier(at, job->until_ms);
     }
@@ -97,6 +99,7 @@ job_finish(struct engine *engine, struct job *job, const struct job_end *end)
     bool settled = end->attempt != 0;
 
     queue_remove(engine, job);
+    gate_unpark(job);
     if (settled) {
         hedge_lose(engine, job);
     }
@@ -138,8 +141,8 @@ job_last_failure(struct engine *engine, const struct job *job,
 }
 
 /* Nothing was tried: EXPIRED. Else FAILED with what went wrong last. */
-static void
-end_over(struct engine *engine, struct job *job, enum rule rule)
+void
+job_end_by(struct engine *engine, struct job *job, enum rule rule)
 {
     struct job_end end = {
         .event = EVENT_JOB_EXPIRED,
@@ -163,11 +166,11 @@ job_end_if_over(struct engine *engine, struct job *job)
     int64_t now_ms = engine->now.mono.ms;
 
     if (job_deadline(job).ms <= now_ms) {
-        end_over(engine, job, RULE_DEADLINE_EXCEEDED);
+        job_end_by(engine, job, RULE_DEADLINE_EXCEEDED);
         return true;
     }
     if (queue_end_ms(job) <= now_ms) {
-        end_over(engine, job, RULE_QUEUE_TTL_EXCEEDED);
+        job_end_by(engine, job, RULE_QUEUE_TTL_EXCEEDED);
         return true;
     }
     return false;
@@ -217,6 +220,9 @@ job_go_on(struct engine *engine, struct job *job, uint32_t attempt,
                (job->state == JOB_BACKOFF && decision->delay_ms == 0)) {
         job_enqueue(engine, job);
     } else {
+        if (job->state == JOB_PARKED) {
+            gate_park(job);
+        }
         job_arm(engine, job);
     }
 }

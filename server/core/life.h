@@ -56,6 +56,10 @@ job_last_failure(struct engine *engine, const struct job *job,
 bool
 job_end_if_over(struct engine *engine, struct job *job);
 
+/* Ends it by this rule, as what passed its deadline: EXPIRED, or FAILED. */
+void
+job_end_by(struct engine *engine, struct job *job, enum rule rule);
+
 /* Its time has come: READY as it stands, or a due SCHEDULED or BACKOFF. */
 void
 job_enqueue(struct engine *engine, struct job *job);

@@ -124,6 +124,7 @@ place_tables(struct layout *layout, struct engine *engine)
     place_heap(layout, &engine->attempt_timers, attempts);
     place_heap(layout, &engine->worker_timers, workers);
     place_heap(layout, &engine->target_timers, targets);
+    place_heap(layout, &engine->gate_timers, targets);
     place_heap(layout, &engine->method_timers, methods);
     place_heap(layout, &engine->tenant_timers, tenants);
     engine->targets_kept_max = methods;
@@ -173,6 +174,8 @@ engine_init(void *memory, const struct engine_limits *limits,
     place_tables(&layout, engine);
     list_init(&engine->ring);
     list_init(&engine->tenants_with_room);
+    list_init(&engine->open_gates);
+    list_init(&engine->unparking);
     list_init(&engine->hopeless);
     list_init(&engine->ending);
     list_init(&engine->unused_tenants);

@@ -153,6 +153,9 @@ method_take(struct engine *engine)
             list_init(&method->levels[i].lanes);
             list_init(&method->levels[i].retry_lanes);
         }
+        for (int i = 0; i < FITS; i++) {
+            list_init(&method->fit_lanes[i]);
+        }
         list_init(&method->serving);
         credit_init(&method->credit);
         list_init(&method->ages);

@@ -65,6 +65,9 @@ lane_make(struct engine *engine, struct method *method, uint32_t priority,
     lane->priority = priority;
     list_init(&lane->first);
     list_init(&lane->retries);
+    for (int i = 0; i < FITS; i++) {
+        list_init(&lane->fits[i]);
+    }
     bool put = map_put_u64(&engine->lanes_by_key, key,
                            slab_index(&engine->lanes, lane));
 
@@ -126,6 +129,51 @@ retries_leave(struct lane *lane)
     }
 }
 
+/* Jobs that may be probes, by what never changes while they wait. */
+static void
+fits_enter(struct lane *lane)
+{
+    for (int i = 0; i < FITS; i++) {
+        if (!list_is_empty(&lane->fits[i])) {
+            list_append(&lane->method->fit_lanes[i], &lane->fit_ring[i]);
+        }
+    }
+}
+
+static void
+fits_leave(struct lane *lane)
+{
+    for (int i = 0; i < FITS; i++) {
+        list_remove(&lane->fit_ring[i]);
+    }
+}
+
+static void
+fit_put(struct lane *lane, struct job *job)
+{
+    int kind = job->idempotency == IDEMPOTENCY_YES ? FIT_YES : FIT_UNSET;
+
+    if (job->idempotency == IDEMPOTENCY_NO || job->kills > 0 ||
+        job->state == JOB_RUNNING) {
+        return;
+    }
+    if (list_is_empty(&lane->fits[kind]) && !lane->blocked) {
+        list_append(&lane->method->fit_lanes[kind], &lane->fit_ring[kind]);
+    }
+    list_append(&lane->fits[kind], &job->fit);
+}
+
+static void
+fit_remove(struct lane *lane, struct job *job)
+{
+    list_remove(&job->fit);
+    for (int i = 0; i < FITS; i++) {
+        if (list_is_empty(&lane->fits[i])) {
+            list_remove(&lane->fit_ring[i]);
+        }
+    }
+}
+
 /* Last in the turn of its level. */
 static void
 lane_enter(struct lane *lane)
@@ -137,6 +185,7 @@ lane_enter(struct lane *lane)
     if (!list_is_empty(&lane->retries)) {
         retries_enter(lane);
     }
+    fits_enter(lane);
 }
 
 static void
@@ -149,6 +198,7 @@ lane_leave(struct lane *lane)
         method->level_mask &= ~(1u << lane->priority);
     }
     retries_leave(lane);
+    fits_leave(lane);
 }
 
 static void
@@ -176,6 +226,7 @@ lane_put(struct engine *engine, struct job *job)
     } else {
         join(&lane->first, job);
     }
+    fit_put(lane, job);
     job->lane = lane;
 }
 
@@ -186,6 +237,7 @@ lane_remove(struct engine *engine, struct job *job)
     struct lane *lane = job->lane;
 
     list_remove(&job->queue);
+    fit_remove(lane, job);
     job->lane = NULL;
     if (job->is_retry && list_is_empty(&lane->retries) && !lane->blocked) {
         retries_leave(lane);
@@ -420,6 +472,22 @@ count_release(const struct engine *engine, const struct job *job)
     }
 }
 
+/* Its state does not change while it waits. */
+static void
+count_waiting(const struct job *job, bool came)
+{
+    struct method *method = job->method;
+    uint32_t one = came ? 1u : UINT32_MAX;
+
+    method->waiting += one;
+    job->tenant->waiting += one;
+    if (job->state == JOB_RUNNING) {
+        method->hedging += one;
+    } else {
+        method->target->waiting += came ? 1u : UINT64_MAX;
+    }
+}
+
 void
 queue_put(struct engine *engine, struct job *job)
 {
@@ -434,11 +502,10 @@ queue_put(struct engine *engine, struct job *job)
         lane_put(engine, job);
     }
     list_append(&method->ages, &job->age);
-    method->waiting++;
-    job->tenant->waiting++;
+    count_waiting(job, true);
     job->waiting_since_ms = engine->now.mono.ms;
     engine->shown[job->state]--;
-    engine->shown[job_shown(job)]++;
+    engine->shown[job_counted(job)]++;
     dispatch_update(engine, method);
 }
 
@@ -450,7 +517,7 @@ queue_remove(struct engine *engine, struct job *job)
     if (!job->waiting) {
         return;
     }
-    engine->shown[job_shown(job)]--;
+    engine->shown[job_counted(job)]--;
     engine->shown[job->state]++;
     job->waiting = false;
     if (job->lane != NULL) {
@@ -461,8 +528,7 @@ queue_remove(struct engine *engine, struct job *job)
         tenant_update(engine, job->tenant);
     }
     list_remove(&job->age);
-    method->waiting--;
-    job->tenant->waiting--;
+    count_waiting(job, false);
     count_release(engine, job);
     dispatch_update(engine, method);
 }

@@ -7,6 +7,7 @@
 #include "server/core/attempt.h"
 #include "server/core/dispatch.h"
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/keys.h"
 #include "server/core/life.h"
 #include "server/core/worker.h"
@@ -97,6 +98,9 @@ restore_job(struct engine *engine, struct job *job, int64_t wall_ms)
         job_enqueue(engine, job);
         job->waiting_since_ms = now_ms - in_state_ms;
     } else {
+        if (job->state == JOB_PARKED) {
+            gate_park(job);
+        }
         job_arm(engine, job);
     }
 }

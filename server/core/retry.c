@@ -243,6 +243,34 @@ set_time(const struct retry_time *time, enum rule rule,
     }
 }
 
+/*
+ * Step 10: not before the breaker lets something through, and not all at once.
+ * When that is not known there is no time: somebody will say.
+ */
+static void
+park(const struct retry_guard *guard, const struct retry_time *time,
+     struct rng *rng, struct decision *decision)
+{
+    int64_t now_ms = time->now.mono.ms;
+
+    if (guard->breaker_until_ms == INT64_MAX) {
+        decision->rule = RULE_BREAKER_OPEN;
+        decision->delay_source = DELAY_BREAKER;
+        return;
+    }
+    if (guard->breaker_until_ms > now_ms) {
+        int64_t until_ms = hold_release(guard->breaker_until_ms,
+                                        guard->breaker_spread_ms,
+                                        time->deadline, rng);
+
+        if (until_ms > now_ms + (int64_t)decision->delay_ms) {
+            decision->delay_source = DELAY_BREAKER;
+            decision->delay_ms = (uint64_t)(until_ms - now_ms);
+        }
+    }
+    set_time(time, RULE_BREAKER_OPEN, decision);
+}
+
 struct decision
 retry_decide(const struct method_policy *policy,
              const struct retry_failure *failure,
@@ -267,15 +295,11 @@ retry_decide(const struct method_policy *policy,
     take_hold(guard, time, rng, &decision);
     if (!guard->breaker_open) {
         set_time(time, RULE_RETRY_PLANNED, &decision);
-        return decision;
+    } else if (policy->reject_when_open) {
+        decision.rule = RULE_BREAKER_REJECTED;
+    } else {
+        park(guard, time, rng, &decision);
     }
-    if (guard->breaker_until_ms >
-        time->now.mono.ms + (int64_t)decision.delay_ms) {
-        decision.delay_source = DELAY_BREAKER;
-        decision.delay_ms = (uint64_t)(guard->breaker_until_ms -
-                                       time->now.mono.ms);
-    }
-    set_time(time, RULE_BREAKER_OPEN, &decision);
     return decision;
 }
 

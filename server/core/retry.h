@@ -19,7 +19,8 @@
  *      9  backoff                       the delay; hedged: none, or
  *                                       hedgingDelay if it may not be hedged
  *         hold of the target            the delay, when it is longer
- *     10  breaker                       BREAKER_OPEN: park, without a charge
+ *     10  breaker                       BREAKER_OPEN: park, without a charge;
+ *                                       or BREAKER_REJECTED
  *     11  deadline                      DEADLINE_WOULD_EXPIRE
  *     12  RETRY_PLANNED
  *
@@ -94,7 +95,8 @@ struct retry_guard {
     int64_t hold_until_ms;  /* mono; in the past: nothing holds retries */
     int64_t hold_spread_ms; /* see hold.h */
     bool breaker_open;
-    int64_t breaker_until_ms; /* mono */
+    int64_t breaker_until_ms;  /* mono; INT64_MAX: not known */
+    int64_t breaker_spread_ms; /* jobs come back over so long, see hold.h */
 };
 
 /* A guard that lets everything through. */

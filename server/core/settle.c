@@ -7,6 +7,7 @@
 
 #include "server/core/attempt.h"
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/hedge.h"
 #include "server/core/life.h"
 #include "server/core/queue.h"
@@ -218,6 +219,29 @@ follow(struct engine *engine, struct job *job, const struct ending *ending)
     }
 }
 
+/* What is lost says something of its worker, not of its target. */
+static void
+settle_permit(struct engine *engine, struct attempt *attempt,
+              const struct ending *ending)
+{
+    const struct retry_failure *failure = &ending->failure;
+
+    gate_settle(
+        engine, attempt,
+        &(struct gate_outcome){
+            .code = failure->code,
+            .reason = failure->reason,
+            .overloaded = failure->overloaded,
+            .timed_out = ending->event == EVENT_ATTEMPT_FAILED &&
+                         failure->uncertain,
+            .says_naught = ending->free || ending->event == EVENT_ATTEMPT_LOST,
+            .hint_ms = failure->has_pushback && failure->for_target &&
+                               failure->pushback_ms > 0
+                           ? (uint64_t)failure->pushback_ms
+                           : 0,
+        });
+}
+
 static void
 settle(struct engine *engine, struct attempt *attempt, struct ending *ending)
 {
@@ -235,6 +259,7 @@ settle(struct engine *engine, struct attempt *attempt, struct ending *ending)
     if (!ending->free) {
         worker_note_outcome(engine, attempt->worker, false);
     }
+    settle_permit(engine, attempt, ending);
     if (ending->keep_ghost) {
         attempt_make_ghost(engine, attempt);
     } else {
@@ -259,6 +284,7 @@ settle_success(struct engine *engine, struct attempt *attempt)
     record->charged = true;
     emit_end_job(engine, record, job);
     worker_note_outcome(engine, attempt->worker, true);
+    gate_settle(engine, attempt, &(struct gate_outcome){.code = REDIAL_OK});
     attempt_free(engine, attempt);
     struct job_end end = {
         .event = EVENT_JOB_SUCCEEDED,

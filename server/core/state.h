@@ -116,6 +116,7 @@ struct job {
     struct attempt *ghosts;
     struct list queue;      /* FIFO of its lane, or suspects of its method */
     struct list age;        /* all waiting jobs of its method */
+    struct list fit;        /* of its lane: it may be a probe */
     struct list correlated; /* bucket of correlation ids */
     struct heap_node timer;
     int64_t accepted_ms; /* mono */
@@ -150,6 +151,10 @@ struct attempt {
     bool listed;  /* in the Hello at hand */
     bool alone;   /* end WORKER_DEAD: nothing else was in hand */
     enum attempt_end end;
+    struct breaker_permit permit; /* of its target, until it is settled */
+    uint32_t target_index;        /* whose permit that is */
+    uint32_t target_generation;
+    bool slow; /* it ran for slow_ms, and that was noted */
     struct heap_node timer;
     struct list of_worker;
     struct list ending;   /* while `end` is set */
@@ -201,6 +206,16 @@ struct worker {
     char name[WORKER_BYTES_MAX]; /* name/instance */
 };
 
+/* Where a method stands that waits for the breaker of its target. */
+enum gate {
+    GATE_NONE = 0,
+    GATE_SHUT,  /* among its gated methods */
+    GATE_UNFIT, /* the same, and no job of it may be a probe */
+};
+
+/* How readily a job is taken as a probe: as its agent said, idempotent. */
+enum { FIT_YES, FIT_UNSET, FITS };
+
 /* One tenant's jobs of one priority of one method. */
 struct lane {
     struct method *method;
@@ -213,6 +228,8 @@ struct lane {
     struct list ring;       /* of its level, or blocked ones of its tenant */
     struct list retry_ring; /* of its level, while it has retries */
     struct list invited;    /* of its method: a place is kept for it */
+    struct list fits[FITS]; /* its jobs that may be probes */
+    struct list fit_ring[FITS]; /* of its method, while it has such */
 };
 
 struct level {
@@ -261,7 +278,9 @@ struct method {
     uint32_t index;
     uint32_t workers;     /* connected ones that serve just it */
     uint32_t waiting;     /* jobs in lanes and suspects */
+    uint32_t hedging;     /* of those: RUNNING, for one attempt more */
     uint32_t backoff;     /* jobs in that state */
+    uint32_t parked;      /* jobs in that state */
     uint32_t running;     /* attempts, ghosts included */
     uint32_t since_retry; /* grants while a retry waited */
     uint32_t since_lower; /* grants while a lower priority waited */
@@ -271,6 +290,7 @@ struct method {
     uint32_t invited_suspects;
     uint64_t refused; /* submits, by its queue limit */
     bool starved;
+    uint8_t gate;            /* enum gate: in a list of its target */
     struct worker *reserved; /* being drained for a suspect */
     struct list of_service;
     struct list unused;
@@ -280,8 +300,9 @@ struct method {
     struct list suspects;   /* waiting to run alone */
     struct list invited;    /* lanes for which their tenants keep a place */
     struct heap_node timer; /* of its next token, while that is all it lacks */
-    struct list ring;       /* of eligible methods, or of the starved */
-    struct list hopeless;   /* of methods whose jobs fail for want of workers */
+    struct list fit_lanes[FITS]; /* in turn, with jobs that may be probes */
+    struct list ring;            /* of eligible methods, starved, or gated */
+    struct list hopeless; /* of methods whose jobs fail for want of workers */
     struct level levels[PRIORITY_COUNT];
     uint32_t name_len;
     char name[NAME_BYTES_MAX];
@@ -341,13 +362,17 @@ struct engine {
     struct heap attempt_timers;
     struct heap worker_timers;
     struct heap target_timers;
+    struct heap gate_timers; /* of breakers */
     struct heap method_timers;
     struct heap tenant_timers;
 
     struct list ring; /* methods that can start something, in turn */
     struct list tenants_with_room; /* and with blocked lanes, in turn */
-    struct list hopeless;          /* methods with jobs and without workers */
-    struct list ending; /* attempts whose end is still to be decided */
+    struct list open_gates; /* targets that admit, and have gated methods */
+    struct list unparking;  /* targets whose parked jobs are let go */
+    bool gate_turn;         /* of those before the ring */
+    struct list hopeless;   /* methods with jobs and without workers */
+    struct list ending;     /* attempts whose end is still to be decided */
     struct list unused_tenants;
     struct list unused_services;
     struct list unused_methods;
@@ -356,6 +381,7 @@ struct engine {
     struct list changed_targets; /* whose flips are to be looked at */
     uint32_t targets_kept;       /* in kept_targets */
     uint32_t targets_kept_max;
+    uint32_t target_generation; /* of the newest target */
     uint32_t offers_with_credit;
     uint32_t reserved;  /* workers */
     uint32_t connected; /* workers */
@@ -399,11 +425,23 @@ worker_text(const struct worker *worker)
 
 /* READY when it stands in its queue, unless it waits for one attempt more. */
 static inline enum job_state
-job_shown(const struct job *job)
+job_counted(const struct job *job)
 {
     return job->waiting && job->state != JOB_RUNNING
                ? JOB_READY
                : (enum job_state)job->state;
+}
+
+/* The same, but PARKED behind a target that lets nothing through. */
+static inline enum job_state
+job_shown(const struct job *job)
+{
+    enum job_state state = job_counted(job);
+
+    return state == JOB_READY && job->waiting &&
+                   target_parks(job->method->target)
+               ? JOB_PARKED
+               : state;
 }
 
 /* A failure let one more attempt follow, which has not started. */
@@ -421,6 +459,14 @@ method_count_backoff(struct method *method, bool came)
     method->target->retries_waiting += came ? 1u : UINT64_MAX;
 }
 
+/* The same for PARKED. */
+static inline void
+method_count_parked(struct method *method, bool came)
+{
+    method->parked += came ? 1u : UINT32_MAX;
+    method->target->parked += came ? 1u : UINT64_MAX;
+}
+
 /* A duration as it is used: never so long that a sum overflows. */
 static inline int64_t
 duration_ms(uint64_t ms)
@@ -434,7 +480,7 @@ engine_has_budget(const struct engine *engine)
 {
     /* What one job's move can at most put out: each hedge may be lost. */
     enum {
-        RECORDS = 8 + ENGINE_RUNNING_MAX,
+        RECORDS = 12 + ENGINE_RUNNING_MAX,
         COMMANDS = 8 + ENGINE_RUNNING_MAX,
         TEXT_BYTES = 8192 + ENGINE_RUNNING_MAX * 1024,
     };

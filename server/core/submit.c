@@ -4,6 +4,7 @@
 #include "server/core/apply.h"
 #include "server/core/emit.h"
 #include "server/core/flow.h"
+#include "server/core/gate.h"
 #include "server/core/keys.h"
 #include "server/core/life.h"
 #include "server/core/names.h"
@@ -197,6 +198,49 @@ refuse_queue(struct engine *engine, enum engine_refusal refusal,
                                       engine->now.mono.ms));
 }
 
+/* The sentence with how many wait, in the texts of the outbox. */
+static const char *
+tell_waiting(struct engine *engine, const char *sentence, uint64_t waiting)
+{
+    static const char wait[] = " jobs wait for it"; /* with its terminator */
+    struct engine_outbox *out = engine->out;
+    char *begin = out->texts + out->text_bytes;
+    size_t len = strlen(sentence);
+    char *at = begin + len;
+
+    redial_assert(out->text_bytes + len + NUMBER_BYTES_MAX + 2 + sizeof(wait) <=
+                  out->text_bytes_max);
+    memcpy(begin, sentence, len);
+    *at++ = ';';
+    *at++ = ' ';
+    at += text_put_number(at, waiting);
+    memcpy(at, wait, sizeof(wait));
+    out->text_bytes += (size_t)(at - begin) + sizeof(wait);
+    return begin;
+}
+
+/* The breaker of its target may want no more of them. */
+static bool
+target_lets_wait(struct engine *engine, const struct method *method)
+{
+    struct target *target = method->target;
+    uint64_t after_ms = 0;
+    bool full = false;
+
+    if (gate_may_wait(target, method->policy, engine->now.mono.ms, &full,
+                      &after_ms)) {
+        return true;
+    }
+    enum engine_refusal refusal = full ? ENGINE_REFUSED_PARKED_FULL
+                                       : ENGINE_REFUSED_BREAKER_OPEN;
+
+    refuse(engine, full ? REDIAL_RESOURCE_EXHAUSTED : REDIAL_UNAVAILABLE,
+           refusal, after_ms);
+    engine->out->result.message = tell_waiting(
+        engine, refusal_sentences[refusal], target->waiting + target->parked);
+    return false;
+}
+
 /*
  * A job with a not-before time does not wait yet, and when its time comes it is
  * an accepted one, which stays: only what would wait now is refused.
@@ -210,6 +254,9 @@ queues_have_room(struct engine *engine, const struct engine_submit *submit,
 
     if (submit->not_before_ms > 0) {
         return true;
+    }
+    if (!target_lets_wait(engine, method)) {
+        return false;
     }
     if (!limit_may_wait(&method->limit, method->waiting)) {
         method->refused++;
@@ -323,10 +370,14 @@ submit_take(struct engine *engine, const struct engine_submit *submit)
 
     if (submit->not_before_ms > 0) {
         schedule(engine, job);
-    } else {
-        job_enqueue(engine, job);
+        answer_with(engine, job->id, job);
+        return;
     }
+    job_enqueue(engine, job);
     answer_with(engine, job->id, job);
+    if (gate_end_early(engine, job)) {
+        engine->out->result.state = JOB_EXPIRED;
+    }
 }
 
 void

@@ -2,6 +2,7 @@
 #include "server/core/target.h"
 
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/hold.h"
 #include "server/core/state.h"
 
@@ -12,7 +13,7 @@ static const struct hash_key slice_key = {
     {UINT64_C(0x72656469616c2e74), UINT64_C(0x61726765742e7631)}};
 
 /* Slices begin below this, far from any overflow: 2^40. */
-enum { SLICE_BITS = 40 };
+enum { SLICE_BITS = 40, BLANK_SEARCH_MAX = 16 };
 
 struct text
 target_text(const struct target *target)
@@ -39,7 +40,7 @@ target_remembers(const struct target *target)
 {
     return !throttle_is_full(&target->throttle) || target->budget.newest != 0 ||
            target->hold_until_wall_ms != 0 || target->told[TARGET_THROTTLE] ||
-           target->told[TARGET_BUDGET];
+           target->told[TARGET_BUDGET] || target->breaker.epoch != 0;
 }
 
 /* Among those that no method uses, by what they remember. */
@@ -60,6 +61,59 @@ place_unused(struct engine *engine, struct target *target)
                 &target->unused);
 }
 
+bool
+target_is_blank(const struct engine *engine, const struct target *target)
+{
+    return breaker_is_blank(&target->breaker, &target->policy->breaker,
+                            engine->now.mono.ms) &&
+           target->holder_count == 0 && target->parked == 0 &&
+           list_is_empty(&target->parked_jobs);
+}
+
+static struct target *
+first_blank(const struct engine *engine, const struct list *unused)
+{
+    uint32_t looked_at = 0;
+
+    list_foreach(at, unused) {
+        struct target *target = container_of(at, struct target, unused);
+
+        if (target_is_blank(engine, target)) {
+            return target;
+        }
+        if (++looked_at == BLANK_SEARCH_MAX) {
+            break;
+        }
+    }
+    return NULL;
+}
+
+struct target *
+target_to_forget(const struct engine *engine)
+{
+    return first_blank(engine, &engine->kept_targets);
+}
+
+/* Whose place is taken: of those that no method uses, what matters least. */
+static struct target *
+find_oldest(const struct engine *engine)
+{
+    struct target *target = first_blank(engine, &engine->blank_targets);
+
+    if (target == NULL) {
+        target = first_blank(engine, &engine->kept_targets);
+    }
+    struct list *first = list_first(&engine->blank_targets);
+
+    if (first == NULL) {
+        first = list_first(&engine->kept_targets);
+    }
+    if (target == NULL && first != NULL) {
+        target = container_of(first, struct target, unused);
+    }
+    return target;
+}
+
 /* A free place: a fresh one, or that of a target that remembers nothing. */
 static struct target *
 take_place(struct engine *engine)
@@ -71,21 +125,19 @@ take_place(struct engine *engine)
         return target;
     }
     /* More were left at once than a step can forget: without a record then. */
-    struct list *first = list_first(&engine->blank_targets);
-
-    if (first == NULL) {
-        first = list_first(&engine->kept_targets);
-    }
-    if (first == NULL) {
+    target = find_oldest(engine);
+    if (target == NULL) {
         return NULL;
     }
-    target = container_of(first, struct target, unused);
     uint32_t index = target->index;
     uint8_t key[16];
 
     list_remove(&target->unused);
     list_remove(&target->changed);
+    list_remove(&target->open_gate);
+    list_remove(&target->unparking);
     heap_remove(&engine->target_timers, &target->timer);
+    heap_remove(&engine->gate_timers, &target->gate_timer);
     engine->targets_kept -= target->kept;
     hash_name(engine, target_text(target), key);
     map_remove(&engine->targets_by_name, key);
@@ -123,6 +175,10 @@ target_intern(struct engine *engine, struct text name)
     target->slice = first_slice(name);
     target->slice_at_ms = engine->now.mono.ms;
     target->hold_until_ms = INT64_MIN;
+    target->generation = ++engine->target_generation;
+    list_init(&target->gated);
+    list_init(&target->unfit);
+    list_init(&target->parked_jobs);
     bool put = map_put(&engine->targets_by_name, key, target->index);
 
     redial_assert(put);
@@ -198,8 +254,9 @@ target_guard_at(const struct engine *engine, const struct target *target,
         .budget_milli = -1,
         .hold_until_ms = target->hold_until_ms,
         .hold_spread_ms = target->hold_spread_ms,
-        .breaker_open = target->has_breaker,
     };
+
+    gate_guard(target, &guard);
 
     if (policy->has_throttle) {
         guard.tokens_max_milli = (int64_t)policy->tokens_max_milli;
@@ -465,6 +522,8 @@ apply_own(struct target *target, const struct record *record)
             target->hold_wall_ms = 0;
             target->told[TARGET_THROTTLE] = false;
             target->told[TARGET_BUDGET] = false;
+            target->breaker = (struct breaker){0};
+            target->holder_count = 0;
         }
     }
 }
@@ -513,6 +572,10 @@ target_apply(struct engine *engine, const struct record *record,
     if (!event_type_is_about_job(record->type)) {
         apply_own(target, record);
     }
+    if (record->breaker.epoch != 0 &&
+        !gate_apply(target, record, engine->now.mono.ms)) {
+        return false;
+    }
     target->seq = record->seq;
     place_unused(engine, target);
     return true;
@@ -529,5 +592,11 @@ target_restore_row(struct engine *engine, struct target *target,
     target->hold_until_wall_ms = row->hold_until_wall_ms;
     target->hold_wall_ms = row->hold_wall_ms;
     memcpy(target->told, row->told, sizeof(target->told));
+    target->breaker = row->breaker;
+    target->breaker_wall_ms = row->breaker_wall_ms;
+    target->breaker_open_ms = row->breaker_open_ms;
+    target->breaker_cause = row->breaker_cause;
+    target->holder_count = row->holder_count;
+    memcpy(target->holders, row->holders, sizeof(target->holders));
     place_unused(engine, target);
 }

@@ -12,6 +12,8 @@
  *                                       deposit on ATTEMPT_STARTED, < 0 a retry
  *                                       that was taken, > 0 one given back
  *     hold_until_wall_ms != 0           its retries are held until then
+ *     BREAKER_*                         a move of its breaker, or a holder of
+ *                                       it (gate.h, holder.h)
  *     BUDGET_EXHAUSTED, _RECOVERED      what was told, reason THROTTLE or
  * BUDGET GATEWAY_RELOADED with a target    reason THROTTLE: its throttle is
  * gone and forgotten; TARGET: all of it is
@@ -34,7 +36,9 @@
 #include "server/base/hash.h"
 #include "server/base/heap.h"
 #include "server/base/list.h"
+#include "server/core/breaker.h"
 #include "server/core/budget.h"
+#include "server/core/engine.h"
 #include "server/core/retry.h"
 #include "server/core/throttle.h"
 
@@ -47,6 +51,17 @@ struct job;
 /* What budget.exhausted and budget.recovered are about. */
 enum target_reason { TARGET_THROTTLE, TARGET_BUDGET, TARGET_REASONS };
 
+/* Who holds a breaker open, and until when. */
+struct holder {
+    int64_t since_wall_ms;
+    int64_t until_wall_ms; /* 0: until it is let go */
+    int64_t until_ms;      /* mono, volatile */
+    uint32_t name_len;
+    uint32_t reason_len;
+    char name[128];
+    char reason[128];
+};
+
 struct target {
     /* ---- Recorded ---- */
     uint64_t seq; /* of the last record that changed it */
@@ -56,6 +71,12 @@ struct target {
     int64_t hold_until_wall_ms; /* of its retries; 0: never held */
     int64_t hold_wall_ms;       /* when that was said */
     bool told[TARGET_REASONS];  /* exhausted, and not recovered since */
+    struct breaker breaker;     /* its recorded part, beside a volatile one */
+    int64_t breaker_wall_ms;    /* when it came to its state */
+    uint64_t breaker_open_ms;   /* OPEN: for how long */
+    uint8_t breaker_cause;      /* enum breaker_cause, of its last move */
+    uint8_t holder_count;
+    struct holder holders[ENGINE_HOLDERS_MAX];
 
     /* ---- Volatile ---- */
     const struct target_policy *policy;
@@ -67,9 +88,20 @@ struct target {
     int64_t hold_until_ms; /* mono; in the past: nothing is held */
     int64_t hold_spread_ms;
     int64_t told_ms[TARGET_REASONS]; /* mono: of the last exhausted */
-    bool has_breaker;                /* open; no configuration says so yet */
     bool budget_refused;             /* since the last look at it */
-    uint64_t retries_waiting;        /* jobs in BACKOFF */
+    bool restarts;                   /* its breaker, at the next look */
+    uint32_t generation;             /* of what holds this place */
+    uint64_t waiting;                /* jobs in queues, hedges apart */
+    uint64_t parked;                 /* jobs in that state */
+    uint64_t late;                   /* results of earlier epochs */
+    uint64_t rejected;               /* submits and retries, by its breaker */
+    struct list gated;               /* methods that wait for the breaker */
+    struct list unfit;               /* the same, without a probe to offer */
+    struct list open_gate;           /* while it admits, and some are gated */
+    struct list parked_jobs;         /* whose time only its breaker set */
+    struct list unparking;           /* while those are let go */
+    struct heap_node gate_timer;
+    uint64_t retries_waiting; /* jobs in BACKOFF */
     uint64_t retries_allowed;
     uint64_t retries_refused; /* by throttle or budget */
     struct heap_node timer;
@@ -79,6 +111,19 @@ struct target {
     uint32_t name_len;   /* 0: the place is free */
     char name[128];      /* NAME_BYTES_MAX */
 };
+
+/* Jobs that wait behind it are PARKED: nothing but probes goes through. */
+static inline bool
+target_parks(const struct target *target)
+{
+    const struct target_policy *policy = target->policy;
+
+    return policy->has_breaker &&
+           (target->breaker.forced ||
+            (!policy->breaker.disabled && !policy->breaker.metrics_only &&
+             (target->breaker.state == BREAKER_OPEN ||
+              target->breaker.state == BREAKER_HALF_OPEN)));
+}
 
 /* ---- The table --------------------------------------------------------- */
 
@@ -106,6 +151,10 @@ target_unref(struct engine *engine, struct target *target);
 
 struct text
 target_text(const struct target *target);
+
+/* One that may be forgotten for want of room, or NULL. */
+struct target *
+target_to_forget(const struct engine *engine);
 
 /* True when there is recorded state that a new target would not have. */
 bool
@@ -192,6 +241,10 @@ target_refund(const struct engine *engine, const struct target *target,
 /* Counts a decision for engine_target_stats(). */
 void
 target_count(struct engine *engine, struct target *target, enum rule rule);
+
+/* Whether it has nothing that must outlive its last method. */
+bool
+target_is_blank(const struct engine *engine, const struct target *target);
 
 /* ---- Apply ------------------------------------------------------------- */
 

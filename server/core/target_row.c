@@ -3,7 +3,11 @@
  * The projected row of a target: all of its recorded state and nothing else.
  *
  *     format (1 byte) · name · seq · tokens · their maximum · what was told ·
- *     hold: until, said when · newest slice · its time · deposits · retries
+ *     hold: until, said when · newest slice · its time · deposits · retries ·
+ *     breaker: epoch, state, cause, step, forced, load, open for, since ·
+ *     holders: how many; of each name, reason, since, until
+ *
+ * Format 1 ends before the breaker.
  *
  * Slices are written as they are kept, by their number modulo ten. Rows are
  * read from disk: any bytes may come.
@@ -13,7 +17,7 @@
 
 #include <string.h>
 
-enum { EXPORT_FORMAT = 1 };
+enum { EXPORT_FORMAT = 2, EXPORT_FORMAT_OLDEST = 1 };
 
 /* Far more than any clock will show, and far from overflow. */
 static const int64_t wall_ms_max = INT64_C(4000000000000000);
@@ -37,6 +41,39 @@ told_bits(const struct target *target)
            (target->told[TARGET_BUDGET] ? 2u : 0u);
 }
 
+static uint8_t *
+put_text(uint8_t *at, const char *bytes, uint32_t len)
+{
+    at = varint_write(at, len);
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+static uint8_t *
+put_breaker(uint8_t *at, const struct target *target)
+{
+    const struct breaker *breaker = &target->breaker;
+
+    at = varint_write(at, breaker->epoch);
+    at = varint_write(at, breaker->state);
+    at = varint_write(at, target->breaker_cause);
+    at = varint_write(at, breaker->step);
+    at = varint_write(at, breaker->forced);
+    at = varint_write(at, breaker->load);
+    at = varint_write(at, target->breaker_open_ms);
+    at = put_signed(at, target->breaker_wall_ms);
+    at = varint_write(at, target->holder_count);
+    for (uint32_t i = 0; i < target->holder_count; i++) {
+        const struct holder *holder = &target->holders[i];
+
+        at = put_text(at, holder->name, holder->name_len);
+        at = put_text(at, holder->reason, holder->reason_len);
+        at = put_signed(at, holder->since_wall_ms);
+        at = put_signed(at, holder->until_wall_ms);
+    }
+    return at;
+}
+
 size_t
 engine_export_target(const struct engine *engine, uint32_t index, uint8_t *buf)
 {
@@ -48,9 +85,8 @@ engine_export_target(const struct engine *engine, uint32_t index, uint8_t *buf)
         return 0;
     }
     *at++ = EXPORT_FORMAT;
-    at = varint_write(at, target->name_len);
-    memcpy(at, target->name, target->name_len);
-    at = varint_write(at + target->name_len, target->seq);
+    at = put_text(at, target->name, target->name_len);
+    at = varint_write(at, target->seq);
     at = varint_write(at, (uint64_t)target->throttle.tokens_milli);
     at = varint_write(at, (uint64_t)target->throttle.max_milli);
     at = varint_write(at, told_bits(target));
@@ -62,6 +98,7 @@ engine_export_target(const struct engine *engine, uint32_t index, uint8_t *buf)
         at = varint_write(at, (uint64_t)target->budget.in_milli[i]);
         at = varint_write(at, (uint64_t)target->budget.out_milli[i]);
     }
+    at = put_breaker(at, target);
     redial_assert(at <= buf + ENGINE_TARGET_EXPORT_MAX);
     return (size_t)(at - buf);
 }
@@ -102,13 +139,12 @@ get_wall(struct reader *reader)
 }
 
 static struct text
-get_name(struct reader *reader)
+get_text(struct reader *reader, uint32_t len_max)
 {
-    uint32_t len = (uint32_t)get(reader, NAME_BYTES_MAX);
+    uint32_t len = (uint32_t)get(reader, len_max);
     struct text name = {.at = (const char *)reader->at, .len = len};
 
-    if (reader->at == NULL || len == 0 ||
-        len > (size_t)(reader->end - reader->at)) {
+    if (reader->at == NULL || len > (size_t)(reader->end - reader->at)) {
         reader->at = NULL;
         return (struct text){0};
     }
@@ -136,10 +172,58 @@ get_state(struct reader *reader, struct target *row)
     }
 }
 
+static void
+get_holder(struct reader *reader, struct holder *holder)
+{
+    struct text name = get_text(reader, NAME_BYTES_MAX);
+    struct text reason = get_text(reader, REASON_BYTES_MAX);
+
+    holder->since_wall_ms = get_wall(reader);
+    holder->until_wall_ms = get_wall(reader);
+    holder->until_ms = INT64_MAX; /* until recovery ends */
+    if (reader->at == NULL || name.len == 0) {
+        reader->at = NULL;
+        return;
+    }
+    holder->name_len = name.len;
+    memcpy(holder->name, name.at, name.len);
+    holder->reason_len = reason.len;
+    memcpy(holder->reason, reason.at, reason.len);
+}
+
+static void
+get_breaker(struct reader *reader, struct target *row)
+{
+    struct breaker *breaker = &row->breaker;
+
+    breaker->epoch = get(reader, UINT64_MAX);
+    breaker->state = (uint8_t)get(reader, BREAKER_RAMP);
+    row->breaker_cause = (uint8_t)get(reader, BREAKER_CAUSE_RESTART);
+    breaker->step = (uint8_t)get(reader, BREAKER_STEPS_MAX);
+    breaker->forced = get(reader, 1) != 0;
+    breaker->load = (uint32_t)get(reader, UINT32_MAX);
+    row->breaker_open_ms = get(reader, (uint64_t)DURATION_MS_MAX);
+    row->breaker_wall_ms = get_wall(reader);
+    row->holder_count = (uint8_t)get(reader, ENGINE_HOLDERS_MAX);
+    for (uint32_t i = 0; i < row->holder_count; i++) {
+        get_holder(reader, &row->holders[i]);
+    }
+}
+
+static bool
+breaker_is_sound(const struct target *row)
+{
+    const struct breaker *breaker = &row->breaker;
+
+    return breaker->forced == (row->holder_count > 0) &&
+           (breaker->epoch > 0 ||
+            (breaker->state == BREAKER_CLOSED && !breaker->forced));
+}
+
 static bool
 is_sound(const struct target *row)
 {
-    return row->seq > 0 &&
+    return row->seq > 0 && breaker_is_sound(row) &&
            row->throttle.tokens_milli <= row->throttle.max_milli &&
            (row->budget.newest == 0) == budget_is_blank(&row->budget);
 }
@@ -150,13 +234,18 @@ engine_load_target(struct engine *engine, const uint8_t *bytes, size_t len)
     struct reader reader = {.at = bytes + 1, .end = bytes + len};
     struct target row = {0};
 
-    if (len == 0 || bytes[0] != EXPORT_FORMAT) {
+    if (len == 0 || bytes[0] < EXPORT_FORMAT_OLDEST ||
+        bytes[0] > EXPORT_FORMAT) {
         return false;
     }
-    struct text name = get_name(&reader);
+    struct text name = get_text(&reader, NAME_BYTES_MAX);
 
     get_state(&reader, &row);
-    if (reader.at == NULL || reader.at != reader.end || !is_sound(&row)) {
+    if (bytes[0] > EXPORT_FORMAT_OLDEST) {
+        get_breaker(&reader, &row);
+    }
+    if (reader.at == NULL || name.len == 0 || reader.at != reader.end ||
+        !is_sound(&row)) {
         return false;
     }
     struct target *target = target_intern(engine, name);

@@ -18,6 +18,7 @@
  * and second, whatever the traffic does at the threshold.
  */
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/hold.h"
 #include "server/core/state.h"
 
@@ -123,6 +124,7 @@ look(struct engine *engine, struct target *target)
 {
     int64_t at_ms = INT64_MAX;
 
+    gate_look(engine, target);
     if (!target->policy->has_throttle && target->throttle.max_milli > 0) {
         emit_own(engine, EVENT_GATEWAY_RELOADED, target,
                  reason_names[TARGET_THROTTLE]);
@@ -153,6 +155,7 @@ forget(struct engine *engine, struct target *target)
     emit_own(engine, EVENT_GATEWAY_RELOADED, target, "TARGET");
     target->hold_until_ms = INT64_MIN;
     heap_remove(&engine->target_timers, &target->timer);
+    heap_remove(&engine->gate_timers, &target->gate_timer);
     list_remove(&target->changed);
 }
 
@@ -167,12 +170,16 @@ targets_run(struct engine *engine)
 
             look(engine, target);
             list_remove(&target->changed); /* by what it said itself */
-        } else if (engine->targets_kept > engine->targets_kept_max) {
-            forget(engine, container_of(list_first(&engine->kept_targets),
-                                        struct target, unused));
-        } else {
+            continue;
+        }
+        struct target *old = engine->targets_kept > engine->targets_kept_max
+                                 ? target_to_forget(engine)
+                                 : NULL;
+
+        if (old == NULL) {
             return;
         }
+        forget(engine, old);
     }
     engine->more = true;
 }
@@ -196,6 +203,7 @@ targets_take_policy(struct engine *engine)
             target->slice_at_ms = engine->now.mono.ms;
             target->slice_ms = slice_ms;
         }
+        gate_take_policy(engine, target);
         target_note_change(engine, target);
     }
 }
@@ -233,6 +241,7 @@ targets_restore(struct engine *engine, int64_t wall_ms)
         struct target *target = slab_at(&engine->targets, i);
 
         restore(engine, target, wall_ms);
+        gate_restore(engine, target, wall_ms);
         target_note_change(engine, target);
     }
 }

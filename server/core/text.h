@@ -33,4 +33,21 @@ text_cut(struct text text, uint32_t len_max)
     return text;
 }
 
+enum { NUMBER_BYTES_MAX = 20 };
+
+/* Decimal digits, at most NUMBER_BYTES_MAX, no terminator; returns how many. */
+static inline uint32_t
+text_put_number(char *buf, uint64_t number)
+{
+    uint32_t len = 1;
+
+    for (uint64_t left = number; left >= 10; left /= 10) {
+        len++;
+    }
+    for (uint32_t i = len; i-- > 0; number /= 10) {
+        buf[i] = (char)('0' + number % 10);
+    }
+    return len;
+}
+
 #endif

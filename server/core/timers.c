@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Six heaps. Jobs come first: at the very millisecond of its deadline a job
- * ends, whatever else falls on it. Then attempts, workers, targets, and rates
- * that have a token again.
+ * Seven heaps. Jobs come first: at the very millisecond of its deadline a job
+ * ends, whatever else falls on it. Then attempts, workers, targets,
+ * their breakers, and rates that have a token again.
  *
  * Timers of attempts and workers are lazy: hearing from a worker moves none of
  * them; one that fires too early is set anew.
@@ -12,23 +12,13 @@
 #include "server/core/attempt.h"
 #include "server/core/dispatch.h"
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/hedge.h"
 #include "server/core/hold.h"
 #include "server/core/life.h"
 #include "server/core/session.h"
 #include "server/core/settle.h"
 #include "server/core/worker.h"
-
-/* A parked job is released; its time alone admits nothing. */
-static void
-release_parked(struct engine *engine, struct job *job)
-{
-    struct record *record = emit_begin(engine, EVENT_JOB_RELEASED, job);
-
-    record->decision = job_decide(engine, job, RULE_BREAKER_OPEN);
-    emit_end_job(engine, record, job);
-    job_enqueue(engine, job);
-}
 
 static void
 job_due(struct engine *engine, struct job *job)
@@ -39,10 +29,10 @@ job_due(struct engine *engine, struct job *job)
     }
     job->held = false;
     if (job->state == JOB_PARKED) {
-        release_parked(engine, job);
+        gate_release(engine, job);
     } else if (job->state == JOB_RUNNING) {
         hedge_wait(engine, job);
-    } else if (!hold_job(engine, job)) {
+    } else if (!hold_job(engine, job) && !gate_end_early(engine, job)) {
         job_enqueue(engine, job);
     }
 }
@@ -54,6 +44,9 @@ attempt_due(struct engine *engine, struct attempt *attempt)
     struct job *job = attempt->job;
 
     heap_remove(&engine->attempt_timers, &attempt->timer);
+    if (gate_slow_at_ms(engine, attempt) <= now_ms) {
+        gate_note_slow(engine, attempt);
+    }
     if (attempt_timeout_at_ms(engine, attempt) <= now_ms) {
         settle_timeout(engine, attempt);
     } else if (attempt_lease_end_ms(attempt) > now_ms) {
@@ -142,6 +135,11 @@ timers_run(struct engine *engine)
         node = due(engine, &engine->target_timers);
         if (node != NULL) {
             target_due(engine, container_of(node, struct target, timer));
+            continue;
+        }
+        node = due(engine, &engine->gate_timers);
+        if (node != NULL) {
+            gate_due(engine, container_of(node, struct target, gate_timer));
         } else if (!dispatch_token_due(engine)) {
             return;
         }
@@ -152,9 +150,9 @@ struct mono
 timers_next(const struct engine *engine)
 {
     const struct heap *heaps[] = {
-        &engine->job_timers,    &engine->attempt_timers,
-        &engine->worker_timers, &engine->target_timers,
-        &engine->method_timers, &engine->tenant_timers};
+        &engine->job_timers,    &engine->attempt_timers, &engine->worker_timers,
+        &engine->target_timers, &engine->method_timers,  &engine->tenant_timers,
+        &engine->gate_timers};
     struct mono next = MONO_NEVER;
 
     for (size_t i = 0; i < sizeof(heaps) / sizeof(heaps[0]); i++) {

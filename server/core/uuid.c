@@ -71,3 +71,18 @@ uuid_equals(struct text text, struct job_id id)
     }
     return true;
 }
+
+void
+uuid_write(struct job_id id, char *buf)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *at = buf;
+
+    for (uint32_t i = 0; i < sizeof(id.bytes); i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *at++ = '-';
+        }
+        *at++ = digits[id.bytes[i] >> 4];
+        *at++ = digits[id.bytes[i] & 15];
+    }
+}

@@ -11,6 +11,10 @@ enum { UUID_TEXT_BYTES = 36 };
 bool
 uuid_parse(struct text text, struct job_id *ret_id);
 
+/* Writes UUID_TEXT_BYTES, in lower case, and no terminator. */
+void
+uuid_write(struct job_id id, char *buf);
+
 /* Whether the text is this id, in any case; quick to say no. */
 bool
 uuid_equals(struct text text, struct job_id id);

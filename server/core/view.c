@@ -2,6 +2,7 @@
 /* What the rest of the program may see of the engine's state. */
 #include "server/core/apply.h"
 #include "server/core/emit.h"
+#include "server/core/gate.h"
 #include "server/core/life.h"
 #include "server/core/retry.h"
 #include "server/core/uuid.h"
@@ -124,7 +125,7 @@ engine_view(const struct engine *engine, uint32_t slot, char *scratch,
         .idempotency = (enum idempotency)job->idempotency,
         .accepted_wall_ms = job->accepted_wall_ms,
         .state_wall_ms = job->state_wall_ms,
-        .until_wall_ms = job->until_wall_ms,
+        .until_wall_ms = gate_until_wall_ms(engine, job),
         .attempts_charged = job->attempts_charged,
         .attempts_free = job->attempts_free,
         .attempt = job->attempt,
@@ -221,6 +222,20 @@ oldest_ms(const struct method *method, struct now now)
     return (uint64_t)(now.mono.ms - job->waiting_since_ms);
 }
 
+/* Ready jobs of targets that let nothing through. */
+static void
+show_parked(const struct engine *engine, struct engine_stats *stats)
+{
+    for (uint32_t i = 0; i < engine->targets.fresh; i++) {
+        const struct target *target = slab_at(&engine->targets, i);
+
+        if (target_parks(target)) {
+            stats->jobs[JOB_READY] -= target->waiting;
+            stats->jobs[JOB_PARKED] += target->waiting;
+        }
+    }
+}
+
 void
 engine_stats(const struct engine *engine, struct now now,
              struct engine_stats *ret_stats)
@@ -240,6 +255,7 @@ engine_stats(const struct engine *engine, struct now now,
         ret_stats->refused_submits += engine->refusals[i];
     }
     memcpy(ret_stats->jobs, engine->shown, sizeof(ret_stats->jobs));
+    show_parked(engine, ret_stats);
     memcpy(ret_stats->rules, engine->rules, sizeof(ret_stats->rules));
     for (uint32_t i = 0; i < engine->methods.fresh; i++) {
         uint64_t oldest = oldest_ms(slab_at(&engine->methods, i), now);
@@ -262,6 +278,7 @@ engine_waits_for_name(enum engine_waits_for waits_for)
         [ENGINE_WAITS_FOR_TOKEN] = "token",
         [ENGINE_WAITS_FOR_TENANT] = "tenant",
         [ENGINE_WAITS_FOR_WORKER] = "worker",
+        [ENGINE_WAITS_FOR_BREAKER] = "breaker",
         [ENGINE_WAITS_FOR_DRAIN] = "drain",
     };
 
@@ -311,6 +328,9 @@ method_waits_for(const struct engine *engine, const struct method *method,
     }
     if (engine->draining) {
         return ENGINE_WAITS_FOR_DRAIN;
+    }
+    if (target_parks(method->target) || method->gate != GATE_NONE) {
+        return ENGINE_WAITS_FOR_BREAKER;
     }
     if (lacks != ENGINE_WAITS_FOR_NOTHING) {
         return lacks;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A job's life when nothing odd happens. */
-#include "server/core/state.h"
 #include "tests/unit/core/rig.h"
 
 #include <string.h>
@@ -109,26 +108,6 @@ a_job_that_was_refused_keeps_its_turn(void **state)
     assert_int_equal(rig_view(2).state, JOB_READY);
 }
 
-static void
-a_job_of_a_blocked_target_is_parked(void **state)
-{
-    (void)state;
-    uint64_t worker = rig_hello("w", "1", 1);
-
-    rig_poll(worker, 1);
-    rig_submit(1);
-    rig_expect("worker.joined job.accepted attempt.started");
-    /* No configuration can say so yet. */
-    struct target *target = slab_at(&rig.engine->targets, 0);
-
-    target->has_breaker = true;
-    rig_fail(worker, rig_token_of(1), REDIAL_UNAVAILABLE, "DOWN");
-    rig_expect("attempt.failed job.parked");
-    assert_int_equal(rig_view(1).state, JOB_PARKED);
-    rig_advance(1000);
-    rig_expect("job.released attempt.started");
-}
-
 int
 main(void)
 {
@@ -138,7 +117,6 @@ main(void)
         rig_test(a_job_without_a_worker_waits),
         rig_test(records_say_how_long_the_job_is_there),
         rig_test(a_job_that_was_refused_keeps_its_turn),
-        rig_test(a_job_of_a_blocked_target_is_parked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
