@@ -38,11 +38,12 @@ struct place {
     const char *path;
 };
 
-/* One saying about a target: its throttle, its budget, or both. */
+/* One saying about a target: its throttle, its budget or its breaker. */
 struct target_rule {
     struct target_policy policy;
     struct place place;
-    size_t order; /* of appearance */
+    struct place trial; /* of its breaker's maxHalfOpenTime; no path: none */
+    size_t order;       /* of appearance */
 };
 
 struct target_rules {
@@ -59,6 +60,8 @@ struct loader {
     struct layer *last;
     struct origin origins[PARAM_COUNT];
     struct target_rules rules; /* of targets, from wherever they are said */
+    struct place trial; /* as in target_rule, of the breaker of the top */
+    struct place instance_trial; /* and of instanceBreaker */
     bool no_memory;
     bool not_found; /* a file that was named is not there */
 };

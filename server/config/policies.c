@@ -5,6 +5,7 @@
  * are found.
  */
 #include "server/base/check.h"
+#include "server/config/breakers.h"
 #include "server/config/hedge.h"
 #include "server/config/loader.h"
 #include "server/config/report.h"
@@ -68,6 +69,7 @@ read_entry(struct loader *loader, const struct spot *spot,
     struct spot limits = field_spot(spot, fields, FIELD_METHOD_CONFIG_LIMITS);
     const char *target = NULL;
     bool idempotent = false;
+    uint32_t when_open = 0;
 
     (void)field_bool(report, spot, fields, FIELD_METHOD_CONFIG_WAIT_FOR_READY,
                      &policy->wait_for_ready);
@@ -84,6 +86,10 @@ read_entry(struct loader *loader, const struct spot *spot,
     if (field_bool(report, spot, fields, FIELD_METHOD_CONFIG_IDEMPOTENT,
                    &idempotent)) {
         policy->idempotency = idempotent ? IDEMPOTENCY_YES : IDEMPOTENCY_NO;
+    }
+    if (field_word(report, spot, fields, FIELD_METHOD_CONFIG_WHEN_OPEN,
+                   &when_open)) {
+        policy->reject_when_open = when_open == WHEN_OPEN_REJECT;
     }
     if (field_text(report, spot, fields, FIELD_METHOD_CONFIG_TARGET, &target)) {
         policy->target = loader_copy(loader, target);
@@ -155,35 +161,49 @@ read_method_name(struct loader *loader, const struct spot *spot,
     row->policy.method = loader_copy(loader, method);
 }
 
-/* The budget of an entry, for the target of each of its rows from `from` on. */
+/* What an entry says of the target of each of its rows from `from` on. */
 static void
-read_budget(struct loader *loader, const struct spot *spot,
-            const struct fields *fields, const struct rows *rows, size_t from)
+add_rule(struct loader *loader, const struct spot *spot,
+         struct target_rule *rule, const struct rows *rows, size_t from)
 {
-    struct spot budget = field_spot(spot, fields, FIELD_METHOD_CONFIG_BUDGET);
-    struct target_policy policy = {.has_budget = false};
-
-    if (budget.node == NULL || !target_read_budget(loader, &budget, &policy)) {
-        return;
-    }
     for (size_t i = from; i < rows->count; i++) {
         const struct method_policy *row = &rows->at[i].policy;
 
-        policy.name = row->target.len > 0 ? row->target : row->service;
-        if (policy.name.len == 0) {
-            report_error(loader->report, &budget,
+        rule->policy.name = row->target.len > 0 ? row->target : row->service;
+        if (rule->policy.name.len == 0) {
+            report_error(loader->report, spot,
                          "nothing beside the name {}, which means any target: "
                          "give a target, or say it at the top");
             return;
         }
-        if (i == from || policy_order(policy.name, (struct text){0},
+        if (i == from || policy_order(rule->policy.name, (struct text){0},
                                       rows->at[i - 1].policy.service,
                                       (struct text){0}) != 0) {
-            target_add(loader, &budget, &policy);
+            target_add(loader, spot, rule);
         }
         if (row->target.len > 0) {
             return;
         }
+    }
+}
+
+/* The budget and the breaker of an entry. */
+static void
+read_guards(struct loader *loader, const struct spot *spot,
+            const struct fields *fields, const struct rows *rows, size_t from)
+{
+    struct spot budget = field_spot(spot, fields, FIELD_METHOD_CONFIG_BUDGET);
+    struct spot breaker = field_spot(spot, fields, FIELD_METHOD_CONFIG_BREAKER);
+    struct target_rule rule = {.order = 0};
+
+    if (budget.node != NULL &&
+        target_read_budget(loader, &budget, &rule.policy)) {
+        add_rule(loader, &budget, &rule, rows, from);
+    }
+    rule = (struct target_rule){.order = 0};
+    if (breaker.node != NULL &&
+        breaker_read_target(loader, &breaker, &rule.policy, &rule.trial)) {
+        add_rule(loader, &breaker, &rule, rows, from);
     }
 }
 
@@ -243,7 +263,7 @@ read_method_config(struct loader *loader, const struct spot *spot,
 
         read_method_name(loader, &name, &entry, rows);
     }
-    read_budget(loader, spot, &fields, rows, first);
+    read_guards(loader, spot, &fields, rows, first);
     if (rows->count > first) {
         add_entry(loader, spot, rows);
     }

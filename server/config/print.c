@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/config/print.h"
 
+#include "server/config/breakers.h"
 #include "server/config/object.h"
 #include "server/config/param.h"
 #include "server/config/usage.h"
@@ -230,6 +231,7 @@ print_guards(struct json_out *json, const struct target_policy *target)
                       target->budget_window_ms);
         json_close(json, '}');
     }
+    breaker_print_target(json, target);
 }
 
 void
@@ -288,6 +290,8 @@ print_method_policy(struct json_out *json, const struct method_policy *policy,
         json_string(json, name_of(FIELD_METHOD_CONFIG_TARGET),
                     policy->target.at);
     }
+    json_string(json, name_of(FIELD_METHOD_CONFIG_WHEN_OPEN),
+                policy->reject_when_open ? "reject" : "park");
     print_usage(json, name_of(FIELD_METHOD_CONFIG_LIMITS), &policy->limits);
     if (policy->idempotency != IDEMPOTENCY_UNSET) {
         json_bool(json, name_of(FIELD_METHOD_CONFIG_IDEMPOTENT),
@@ -318,6 +322,7 @@ print_policies(struct json_out *json, const struct config *config)
     }
     json_close(json, ']');
     print_guards(json, &set->target_fallback);
+    breaker_print_instances(json, &set->instances);
     json_open(json, name_of(FIELD_ROOT_TARGETS), '[');
     for (size_t i = 0; i < set->target_count; i++) {
         print_target(json, &set->targets[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/config/targets.h"
 
+#include "server/config/breakers.h"
 #include "server/config/report.h"
 
 #include <math.h>
@@ -101,7 +102,7 @@ target_read_budget(struct loader *loader, const struct spot *spot,
 
 void
 target_add(struct loader *loader, const struct spot *spot,
-           const struct target_policy *policy)
+           const struct target_rule *rule)
 {
     struct target_rules *rules = &loader->rules;
 
@@ -116,11 +117,9 @@ target_add(struct loader *loader, const struct spot *spot,
         rules->at = at;
         rules->capacity = capacity;
     }
-    rules->at[rules->count] = (struct target_rule){
-        .policy = *policy,
-        .place = loader_place(loader, spot),
-        .order = rules->count,
-    };
+    rules->at[rules->count] = *rule;
+    rules->at[rules->count].place = loader_place(loader, spot);
+    rules->at[rules->count].order = rules->count;
     rules->count++;
 }
 
@@ -128,7 +127,8 @@ target_add(struct loader *loader, const struct spot *spot,
 static void
 read_target(struct loader *loader, const struct spot *spot)
 {
-    struct target_policy policy = {.has_throttle = false};
+    struct target_rule rule = {.order = 0};
+    struct text called = {0};
     struct fields fields;
     const char *name = NULL;
 
@@ -138,20 +138,28 @@ read_target(struct loader *loader, const struct spot *spot)
     struct spot throttle = field_spot(spot, &fields,
                                       FIELD_TARGET_RETRY_THROTTLING);
     struct spot budget = field_spot(spot, &fields, FIELD_TARGET_BUDGET);
+    struct spot breaker = field_spot(spot, &fields, FIELD_TARGET_BREAKER);
     bool named = field_text(loader->report, spot, &fields, FIELD_TARGET_NAME,
                             &name);
 
     if (named) {
-        policy.name = loader_copy(loader, name);
+        called = loader_copy(loader, name);
     }
-    if (throttle.node != NULL && read_throttle(loader, &throttle, &policy) &&
-        named) {
-        target_add(loader, &throttle, &policy);
+    rule.policy.name = called;
+    if (throttle.node != NULL &&
+        read_throttle(loader, &throttle, &rule.policy) && named) {
+        target_add(loader, &throttle, &rule);
     }
-    policy = (struct target_policy){.name = policy.name};
-    if (budget.node != NULL && target_read_budget(loader, &budget, &policy) &&
+    rule = (struct target_rule){.policy = {.name = called}};
+    if (budget.node != NULL &&
+        target_read_budget(loader, &budget, &rule.policy) && named) {
+        target_add(loader, &budget, &rule);
+    }
+    rule = (struct target_rule){.policy = {.name = called}};
+    if (breaker.node != NULL &&
+        breaker_read_target(loader, &breaker, &rule.policy, &rule.trial) &&
         named) {
-        target_add(loader, &budget, &policy);
+        target_add(loader, &breaker, &rule);
     }
 }
 
@@ -219,15 +227,38 @@ join_budget(struct loader *loader, const struct target_rule *rule,
     }
 }
 
-/* Joins the rules for one name from `from` on; returns where the next begin. */
+static void
+join_breaker(struct loader *loader, const struct target_rule *rule,
+             const struct target_rule **first, struct target_policy *target)
+{
+    const struct target_policy *policy = &rule->policy;
+
+    if (!policy->has_breaker) {
+        return;
+    }
+    if (*first == NULL) {
+        *first = rule;
+        breaker_copy(target, policy);
+    } else if (!breaker_equal(policy, target)) {
+        loader_report_again(loader, &rule->place, policy->name.at,
+                            &(*first)->place, "one breaker for each target");
+    }
+}
+
+/*
+ * Joins the rules for one name from `from` on; returns where the next begin.
+ * *ret_breaker: the rule that its breaker is from, NULL: that of the top.
+ */
 static size_t
-join_rules(struct loader *loader, size_t from, struct target_policy *target)
+join_rules(struct loader *loader, size_t from, struct target_policy *target,
+           const struct target_rule **ret_breaker)
 {
     const struct target_rule *rules = loader->rules.at;
     const struct target_rule *throttle = NULL;
     const struct target_rule *budget = NULL;
     size_t i = from;
 
+    *ret_breaker = NULL;
     *target = loader->config->policy.target_fallback;
     target->name = rules[from].policy.name;
     for (;
@@ -235,6 +266,7 @@ join_rules(struct loader *loader, size_t from, struct target_policy *target)
          i++) {
         join_throttle(loader, &rules[i], &throttle, target);
         join_budget(loader, &rules[i], &budget, target);
+        join_breaker(loader, &rules[i], ret_breaker, target);
     }
     return i;
 }
@@ -246,17 +278,23 @@ keep_rules(struct loader *loader)
     size_t count = loader->rules.count;
     struct target_policy *targets = config_arena_array(config->arena, count,
                                                        sizeof(*targets));
+    const struct target_rule **own = config_arena_array(config->arena, count,
+                                                        sizeof(*own));
     size_t kept = 0;
 
-    if (targets == NULL) {
+    if (count > 0 && (targets == NULL || own == NULL)) {
         return;
     }
-    qsort(loader->rules.at, count, sizeof(loader->rules.at[0]), compare_rules);
-    for (size_t i = 0; i < count;) {
-        i = join_rules(loader, i, &targets[kept++]);
+    if (count > 0) {
+        qsort(loader->rules.at, count, sizeof(loader->rules.at[0]),
+              compare_rules);
+    }
+    for (size_t i = 0; i < count; kept++) {
+        i = join_rules(loader, i, &targets[kept], &own[kept]);
     }
     config->policy.targets = targets;
     config->policy.target_count = kept;
+    breaker_set_trials(loader, targets, own);
 }
 
 static void
@@ -267,6 +305,10 @@ read_layer(struct loader *loader, const struct layer *layer)
                                       FIELD_ROOT_RETRY_THROTTLING);
     struct spot budget = field_spot(&layer->top, &layer->fields,
                                     FIELD_ROOT_BUDGET);
+    struct spot breaker = field_spot(&layer->top, &layer->fields,
+                                     FIELD_ROOT_BREAKER);
+    struct spot instances = field_spot(&layer->top, &layer->fields,
+                                       FIELD_ROOT_INSTANCE_BREAKER);
     struct spot array = field_spot(&layer->top, &layer->fields,
                                    FIELD_ROOT_TARGETS);
     const cJSON *node;
@@ -277,6 +319,12 @@ read_layer(struct loader *loader, const struct layer *layer)
     }
     if (budget.node != NULL) {
         (void)target_read_budget(loader, &budget, fallback);
+    }
+    if (breaker.node != NULL) {
+        (void)breaker_read_target(loader, &breaker, fallback, &loader->trial);
+    }
+    if (instances.node != NULL) {
+        breaker_read_instances(loader, &instances);
     }
     if (field_array(loader->report, &layer->top, &layer->fields,
                     FIELD_ROOT_TARGETS) == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * retryThrottling and budget of targets. They may be said at the top (for every
- * target), in targets, and the budget in a methodConfig as well: all sayings
- * about one target must agree. Internal to server/config.
+ * retryThrottling, budget and breaker of targets. They may be said at the top
+ * (for every target), in targets, and the last two in a methodConfig as well:
+ * all sayings about one target must agree. Internal to server/config.
  */
 #ifndef REDIAL_SERVER_CONFIG_TARGETS_H
 #define REDIAL_SERVER_CONFIG_TARGETS_H
@@ -25,9 +25,9 @@ bool
 target_read_budget(struct loader *loader, const struct spot *spot,
                    struct target_policy *policy);
 
-/* Notes what was said of policy->name at the spot. */
+/* Notes what was said of rule->policy.name at the spot: a copy of the rule. */
 void
 target_add(struct loader *loader, const struct spot *spot,
-           const struct target_policy *policy);
+           const struct target_rule *rule);
 
 #endif

@@ -60,7 +60,10 @@ static const char full[] =
     "    ['A'], 'nonRetryableReasons': ['B', 'C']}},"
     "  {'name': [{'service': 'R'}], 'idempotent': true, 'retryPolicy':"
     "   {'maxAttempts': 2, 'initialBackoff': '1s', 'maxBackoff': '1s',"
-    "    'backoffMultiplier': 2, 'retryableReasons': ['A']}}]}";
+    "    'backoffMultiplier': 2, 'retryableReasons': ['A']}}],"
+    " 'breaker': {'slowRate': 0.3, 'slowCall': '3s', 'parkedMax': 7,"
+    "  'failureCodes': ['INTERNAL'], 'mode': 'metricsOnly'},"
+    " 'instanceBreaker': {'maxEjected': 0.25}}";
 
 /* Loads what was printed; it must say the same in every respect. */
 static void
@@ -130,7 +133,8 @@ nothing_is_left_out_of_the_print(void **state)
         (void)snprintf(key, sizeof(key), "\"%s\": ", field_table[i].name);
         if (field_table[i].status <= FIELD_STATUS_OPTIONAL &&
             i != FIELD_ROOT_SCHEMA &&
-            i != FIELD_RETRY_POLICY_PER_ATTEMPT_TIMEOUT) {
+            i != FIELD_RETRY_POLICY_PER_ATTEMPT_TIMEOUT &&
+            i != FIELD_BREAKER_FAILURE_THRESHOLD) {
             assert_non_null(strstr(text, key));
         }
     }
