@@ -25,6 +25,36 @@
 
 /* ---- Inputs that concern the gateway itself ---------------------------- */
 
+/* Its jobs out of a list of the old target. */
+static void
+move_parked(const struct method *method, struct list *to, struct list *from)
+{
+    list_foreach_safe(at, from) {
+        struct job *job = container_of(at, struct job, queue);
+
+        if (job->method == method) {
+            list_remove(&job->queue);
+            list_append(to, &job->queue);
+        }
+    }
+}
+
+/* What the old one's breaker parked waits for the new one's, if that parks. */
+static void
+take_parked(struct engine *engine, const struct method *method,
+            struct target *before)
+{
+    struct target *target = method->target;
+
+    if (method->parked > 0) {
+        move_parked(method, &target->timeless_jobs, &before->timeless_jobs);
+        move_parked(method, &target->parked_jobs, &before->parked_jobs);
+        if (!target_parks(target)) {
+            gate_let_go(engine, target, true);
+        }
+    }
+}
+
 /* What waits for the old one's breaker comes back and waits for the new. */
 static void
 retarget(struct engine *engine, struct method *method)
@@ -45,7 +75,7 @@ retarget(struct engine *engine, struct method *method)
             list_remove(&method->ring);
             method->gate = GATE_NONE;
         }
-        gate_let_go(engine, before);
+        take_parked(engine, method, before);
         gate_update(engine, before);
     }
     target_unref(engine, before);

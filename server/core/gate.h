@@ -54,6 +54,17 @@ gate_note_job(struct engine *engine, struct method *method);
 struct method *
 gate_next(struct engine *engine, struct job **ret_probe);
 
+/* Whether jobs of the method, of this kind (FIT_YES), may be probes. */
+bool
+gate_has_fits(const struct method *method, int kind);
+
+/*
+ * The best of those looked at in one turn, or NULL. Methods that have none are
+ * put among the unfit, those without a worker among the starved.
+ */
+struct job *
+gate_choose_probe(struct engine *engine, struct target *target);
+
 /* ---- Attempts ---------------------------------------------------------- */
 
 /* Takes the permit that was asked for just before. */
@@ -149,9 +160,12 @@ gate_park(struct job *job);
 void
 gate_unpark(struct job *job);
 
-/* Jobs that wait for nothing but the breaker are let go, a few at a time. */
+/*
+ * Jobs that are parked without a time are let go, a few at a time; with `all`
+ * those too whose time the breaker set.
+ */
 void
-gate_let_go(struct engine *engine, struct target *target);
+gate_let_go(struct engine *engine, struct target *target, bool all);
 
 /* Does that, within the budget of the step. */
 void

@@ -57,8 +57,12 @@ void
 gate_park(struct job *job)
 {
     redial_assert(job->state == JOB_PARKED && !job->waiting);
-    if (job->decision.delay_source == DELAY_BREAKER) {
-        list_append(&job->method->target->parked_jobs, &job->queue);
+    struct target *target = job->method->target;
+
+    if (job->until_wall_ms == 0) {
+        list_append(&target->timeless_jobs, &job->queue);
+    } else if (job->decision.delay_source == DELAY_BREAKER) {
+        list_append(&target->parked_jobs, &job->queue);
     }
 }
 
@@ -70,13 +74,35 @@ gate_unpark(struct job *job)
     }
 }
 
-void
-gate_let_go(struct engine *engine, struct target *target)
+/* The next one that is to go, or NULL. */
+static struct list *
+next_parked(const struct target *target)
 {
-    if (!list_is_linked(&target->unparking) &&
-        !list_is_empty(&target->parked_jobs)) {
+    struct list *first = list_first(&target->timeless_jobs);
+
+    if (first == NULL && target->lets_all_go) {
+        first = list_first(&target->parked_jobs);
+    }
+    return first;
+}
+
+void
+gate_let_go(struct engine *engine, struct target *target, bool all)
+{
+    target->lets_all_go = target->lets_all_go || all;
+    if (!list_is_linked(&target->unparking) && next_parked(target) != NULL) {
         list_append(&engine->unparking, &target->unparking);
     }
+}
+
+/* It opened again in the middle of it: the others stay. */
+static bool
+is_shut_again(const struct engine *engine, const struct target *target)
+{
+    return target_parks(target) &&
+           (target->breaker.forced ||
+            (target->breaker.state == BREAKER_OPEN &&
+             target->breaker.reopen_ms > engine->now.mono.ms));
 }
 
 void
@@ -89,15 +115,16 @@ gate_run(struct engine *engine)
         }
         struct target *target = container_of(list_first(&engine->unparking),
                                              struct target, unparking);
-        struct list *first = list_first(&target->parked_jobs);
+        struct list *first = next_parked(target);
+        struct job *job = first == NULL
+                              ? NULL
+                              : container_of(first, struct job, queue);
 
-        if (first == NULL || (target->refs > 0 && target_parks(target) &&
-                              target->breaker.state == BREAKER_OPEN)) {
+        if (job == NULL || is_shut_again(engine, target)) {
             list_remove(&target->unparking);
+            target->lets_all_go = false;
             continue;
         }
-        struct job *job = container_of(first, struct job, queue);
-
         engine->moves++;
         list_remove(&job->queue);
         if (!job_end_if_over(engine, job)) {

@@ -168,7 +168,7 @@ record_release(struct engine *engine, struct target *target,
     record->decision.policy_version = engine->policy->version;
     emit_end(engine, record, &(struct known){0});
     if (target->holder_count == 0) {
-        gate_let_go(engine, target);
+        gate_let_go(engine, target, true);
     }
     gate_update(engine, target);
 }
@@ -288,7 +288,7 @@ holder_act(struct engine *engine, const struct engine_breaker *input)
         struct breaker_move move = breaker_reset(&target->breaker);
 
         gate_move(engine, target, &move);
-        gate_let_go(engine, target);
+        gate_let_go(engine, target, true);
     } else {
         const struct holder *holder = find(target, input->holder);
 

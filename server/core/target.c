@@ -67,7 +67,8 @@ target_is_blank(const struct engine *engine, const struct target *target)
     return breaker_is_blank(&target->breaker, &target->policy->breaker,
                             engine->now.mono.ms) &&
            target->holder_count == 0 && target->parked == 0 &&
-           list_is_empty(&target->parked_jobs);
+           list_is_empty(&target->parked_jobs) &&
+           list_is_empty(&target->timeless_jobs);
 }
 
 static struct target *
@@ -179,6 +180,7 @@ target_intern(struct engine *engine, struct text name)
     list_init(&target->gated);
     list_init(&target->unfit);
     list_init(&target->parked_jobs);
+    list_init(&target->timeless_jobs);
     bool put = map_put(&engine->targets_by_name, key, target->index);
 
     redial_assert(put);
@@ -438,6 +440,8 @@ target_count(struct engine *engine, struct target *target, enum rule rule)
 {
     if (rule == RULE_RETRY_PLANNED) {
         target->retries_allowed++;
+    } else if (rule == RULE_BREAKER_REJECTED) {
+        target->rejected++;
     } else if (rule == RULE_THROTTLED || rule == RULE_BUDGET_EXHAUSTED) {
         target->retries_refused++;
         if (rule == RULE_BUDGET_EXHAUSTED) {

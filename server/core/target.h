@@ -98,7 +98,9 @@ struct target {
     struct list gated;               /* methods that wait for the breaker */
     struct list unfit;               /* the same, without a probe to offer */
     struct list open_gate;           /* while it admits, and some are gated */
-    struct list parked_jobs;         /* whose time only its breaker set */
+    struct list parked_jobs;         /* whose time its breaker set */
+    struct list timeless_jobs;       /* parked, and nobody knows until when */
+    bool lets_all_go;                /* of both lists, not of the latter */
     struct list unparking;           /* while those are let go */
     struct heap_node gate_timer;
     uint64_t retries_waiting; /* jobs in BACKOFF */

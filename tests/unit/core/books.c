@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/core/books.h"
 
+#include "server/core/gate.h"
 #include "server/core/hedge.h"
 #include "server/core/state.h"
 #include "server/core/worker.h"
@@ -122,7 +123,8 @@ check_eligible(const struct engine *engine, const struct method *method,
 
     assert_int_equal(list_is_linked(&method->ring) + heap_has(&method->timer),
                      wants);
-    if (!list_is_linked(&method->ring) || method->starved) {
+    if (!list_is_linked(&method->ring) || method->starved ||
+        method->gate != GATE_NONE) {
         assert_true(list_is_empty(&method->invited));
     }
     if (list_is_linked(&method->ring)) {
@@ -272,6 +274,77 @@ check_running(const struct job *job)
     }
 }
 
+/* Every permit is out exactly once, and probes are few. */
+static void
+check_permits(const struct engine *engine, const struct target *target)
+{
+    const struct breaker *breaker = &target->breaker;
+    uint32_t out = 0;
+    uint32_t probes = 0;
+
+    for (uint32_t i = 0; i < engine->attempts.fresh; i++) {
+        const struct attempt *attempt = slab_at(&engine->attempts, i);
+
+        if (attempt->permit.kind == BREAKER_NO_PERMIT ||
+            attempt->target_index != target->index ||
+            attempt->target_generation != target->generation) {
+            continue;
+        }
+        assert_non_null(attempt->job);
+        assert_false(attempt->ghost);
+        out++;
+        probes += attempt->permit.kind == BREAKER_PROBE &&
+                  attempt->permit.epoch == breaker->epoch;
+    }
+    assert_int_equal(breaker->in_flight, out);
+    assert_int_equal(breaker->probes_out, probes);
+    assert_true(probes <= BREAKER_PROBES_MAX);
+    assert_int_equal(breaker->forced, target->holder_count > 0);
+}
+
+/* Whoever waits for a breaker has something to wake it. */
+static void
+check_gate(const struct engine *engine, const struct target *target)
+{
+    int64_t until_ms;
+    enum breaker_answer answer = gate_ask(engine, target, &until_ms);
+    uint32_t gated = length(&target->gated);
+    uint32_t unfit = length(&target->unfit);
+    uint64_t waiting = 0;
+    uint64_t parked = 0;
+    uint64_t gates = 0;
+
+    for (uint32_t i = 0; i < engine->jobs.fresh; i++) {
+        const struct job *job = slab_at(&engine->jobs, i);
+
+        if (job->state != JOB_NONE && job->method->target == target) {
+            waiting += job->waiting && job->state != JOB_RUNNING;
+            parked += job->state == JOB_PARKED;
+        }
+    }
+    for (uint32_t i = 0; i < engine->methods.fresh; i++) {
+        const struct method *method = slab_at(&engine->methods, i);
+
+        gates += method->target == target && method->gate != GATE_NONE;
+    }
+    assert_int_equal(target->waiting, waiting);
+    assert_int_equal(target->parked, parked);
+    assert_int_equal(gated + unfit, gates);
+    if ((answer == BREAKER_ADMITS && gates > 0) ||
+        (answer == BREAKER_ADMITS_PROBE && gated > 0)) {
+        assert_true(list_is_linked(&target->open_gate) ||
+                    target->gate_timer.at <= engine->now.mono.ms);
+    }
+    if (answer == BREAKER_REFUSES && until_ms != INT64_MAX && gates > 0) {
+        assert_true(heap_has(&target->gate_timer));
+    }
+    if (target->policy->has_breaker && !target->restarts &&
+        breaker_next_ms(&target->breaker, &target->policy->breaker) !=
+            INT64_MAX) {
+        assert_true(heap_has(&target->gate_timer));
+    }
+}
+
 /* Targets are held by methods, and count the retries that wait for them. */
 static void
 check_targets(const struct engine *engine)
@@ -294,6 +367,8 @@ check_targets(const struct engine *engine)
         assert_int_equal(list_is_linked(&target->unused), refs == 0);
         assert_int_equal(target->kept, refs == 0 && target_remembers(target));
         assert_int_equal(target->index, i);
+        check_permits(engine, target);
+        check_gate(engine, target);
         assert_ptr_equal(
             target->policy,
             policy_find_target(engine->policy, target_text(target)));
@@ -338,6 +413,7 @@ check_rest(const struct engine *engine)
     }
     assert_true(list_is_empty(&engine->ring));
     assert_true(list_is_empty(&engine->tenants_with_room));
+    assert_true(list_is_empty(&engine->open_gates));
 }
 
 void
@@ -358,7 +434,7 @@ books_check(const struct engine *engine)
             in_backoff += job->state == JOB_BACKOFF;
             jobs++;
             bytes += job->payload_bytes;
-            shown[job_shown(job)]++;
+            shown[job_counted(job)]++;
             check_job(job);
         }
     }

@@ -29,6 +29,8 @@ static uint64_t hedged; /* attempts beside which another was planned */
 static uint64_t lost;   /* to another attempt of their job */
 static uint64_t throttled;
 static uint64_t budgeted; /* refused for want of budget */
+static uint64_t parked;   /* by a breaker that was open */
+static uint64_t rejected;
 
 static uint32_t
 pick(uint32_t bound)
@@ -238,6 +240,58 @@ chaos_target(struct target_policy *policy)
     policy->budget_window_ms = 1000 * (1 + pick(60));
 }
 
+/* Half of the time there is none. */
+static void
+chaos_breaker(struct target_policy *policy)
+{
+    policy->has_breaker = pick(2) == 0;
+    policy->failure_codes = pick(4) == 0 ? ~1u : 1u << REDIAL_UNAVAILABLE;
+    policy->parked_max = pick(2) == 0 ? 0 : 1 + pick(20);
+    policy->breaker = (struct breaker_policy){
+        .window_ms = 100 + pick(20000),
+        .calls_min = 1 + pick(10),
+        .failure_permille = pick(1000),
+        .slow_permille = pick(2) == 0 ? 0 : pick(1000),
+        .slow_ms = pick(3) == 0 ? 0 : 1 + pick(3000),
+        .consecutive = pick(5),
+        .open_ms = 1 + pick(5000),
+        .open_ms_max = 10000,
+        .multiplier_milli = 1000 + pick(2000),
+        .jitter_permille = pick(500),
+        .probes = 1 + pick(3),
+        .probes_needed = 1 + pick(4),
+        .probe_failures = pick(2),
+        .trial_ms = 1 + pick(20000),
+        .ramp_ms = pick(3) == 0 ? 0 : pick(5000),
+        .ramp_permille = pick(1000),
+        .decay_ms = pick(20000),
+        .hint_ms_max = pick(2) == 0 ? 0 : pick(20000),
+        .metrics_only = pick(8) == 0,
+        .disabled = pick(8) == 0,
+    };
+}
+
+static void
+act_on(struct text target, enum engine_breaker_act act, const char *holder,
+       uint64_t expiry_ms)
+{
+    rig_step(&(struct engine_input){
+        .type = ENGINE_BREAKER,
+        .breaker = {.target = target,
+                    .act = act,
+                    .holder = text(holder),
+                    .reason = text("chaos"),
+                    .expiry_ms = expiry_ms},
+    });
+}
+
+static void
+chaos_operator(void)
+{
+    act_on(text(targets[1 + pick(4)]), (enum engine_breaker_act)pick(3),
+           words[pick(3)], pick(2) == 0 ? 0 : 1 + pick(5000));
+}
+
 static void
 chaos_policy(void)
 {
@@ -261,6 +315,8 @@ chaos_policy(void)
     fallback->hedging_delay_ms = pick(3) == 0 ? 0 : pick(2000);
     fallback->idempotency = (enum idempotency)pick(3);
     chaos_target(&rig.policy.target_fallback);
+    chaos_breaker(&rig.policy.target_fallback);
+    fallback->reject_when_open = pick(4) == 0;
     fallback->target = text(targets[pick(sizeof(targets) / sizeof(*targets))]);
     rig.policy.retries_off = pick(10) == 0;
     rig.policy.version++;
@@ -278,6 +334,8 @@ count_hedges(void)
     lost += stats.rules[RULE_HEDGE_LOST];
     throttled += stats.rules[RULE_THROTTLED];
     budgeted += stats.rules[RULE_BUDGET_EXHAUSTED];
+    parked += stats.rules[RULE_BREAKER_OPEN];
+    rejected += stats.rules[RULE_BREAKER_REJECTED];
 }
 
 static void
@@ -310,6 +368,8 @@ chaos_step(void)
         chaos_restart();
     } else if (what == 48) {
         rig_tick();
+    } else if (what == 49) {
+        chaos_operator();
     } else if (peer->id == 0) {
         chaos_hello(peer);
     } else if (what < 60) {
@@ -363,6 +423,25 @@ join_healer(void)
     return rig.out.result.worker;
 }
 
+/* A breaker may wait for a probe for ever, and an operator for himself. */
+static void
+close_all(void)
+{
+    struct engine_breaker_stats stats;
+
+    for (uint32_t i = 0; engine_breaker_stats(rig.engine, rig.now, i, &stats);
+         i++) {
+        char name[128];
+        struct text target = {.at = name, .len = stats.target.len};
+
+        memcpy(name, stats.target.at, target.len);
+        for (uint32_t w = 0; w < 3; w++) {
+            act_on(target, ENGINE_BREAKER_CLOSE, words[w], 0);
+        }
+        act_on(target, ENGINE_BREAKER_RESET, "", 0);
+    }
+}
+
 /* All is well again: whatever was accepted ends. */
 static void
 make_well(void)
@@ -375,6 +454,8 @@ make_well(void)
     rig_use_policy();
     rig_seen();
     uint64_t healer = join_healer();
+
+    close_all();
 
     for (uint32_t i = 0; i < HEALING_MAX; i++) {
         rig_poll(healer, 64);
@@ -435,8 +516,11 @@ the_books_balance_whatever_comes(void **state)
         "%llu hedged, %llu lost, %llu throttled, %llu out of budget\n",
         (unsigned long long)hedged, (unsigned long long)lost,
         (unsigned long long)throttled, (unsigned long long)budgeted);
-    assert_true(only != NULL || (hedged > 1000 && lost > 50 &&
-                                 throttled > 100 && budgeted > 100));
+    print_message("%llu parked, %llu rejected\n", (unsigned long long)parked,
+                  (unsigned long long)rejected);
+    assert_true(only != NULL ||
+                (hedged > 1000 && lost > 50 && throttled > 100 &&
+                 budgeted > 100 && parked > 100 && rejected > 10));
 }
 
 int
