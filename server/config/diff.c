@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/base/check.h"
+#include "server/config/breakers.h"
 #include "server/config/param.h"
 #include "server/config/print.h"
 #include "server/config/report.h"
@@ -278,6 +279,61 @@ compare_guards(const struct config *old, const struct config *new,
     }
 }
 
+/*
+ * One breaker on both sides, which hold its whole text; NULL: there is none.
+ */
+static void
+compare_breaker(const char *path, const struct breaker_policy *old,
+                const struct breaker_policy *new, const struct sides *sides,
+                struct config_report *report)
+{
+    char texts[2][BREAKER_TEXT_BYTES] = {"none", "none"};
+
+    if (are_equal(sides)) {
+        return;
+    }
+    if (old != NULL) {
+        breaker_describe(old, texts[0]);
+    }
+    if (new != NULL) {
+        breaker_describe(new, texts[1]);
+    }
+    add(report, CONFIG_CHANGE, path, texts[0],
+        strcmp(texts[0], texts[1]) == 0 ? "the same, with other details"
+                                        : texts[1]);
+}
+
+static void
+compare_breakers(const struct config *old, const struct config *new,
+                 struct config_report *report)
+{
+    const struct policy_set *a = &old->policy;
+    const struct policy_set *b = &new->policy;
+    struct sides sides;
+
+    begin(&sides);
+    breaker_print_target(&(struct json_out){.out = &sides.old, .empty = true},
+                         &a->target_fallback);
+    breaker_print_target(&(struct json_out){.out = &sides.new, .empty = true},
+                         &b->target_fallback);
+    compare_breaker(
+        "breaker",
+        a->target_fallback.has_breaker ? &a->target_fallback.breaker : NULL,
+        b->target_fallback.has_breaker ? &b->target_fallback.breaker : NULL,
+        &sides, report);
+    end(&sides);
+    begin(&sides);
+    breaker_print_instances(
+        &(struct json_out){.out = &sides.old, .empty = true}, &a->instances);
+    breaker_print_instances(
+        &(struct json_out){.out = &sides.new, .empty = true}, &b->instances);
+    compare_breaker("instanceBreaker",
+                    a->instances.has_breaker ? &a->instances.breaker : NULL,
+                    b->instances.has_breaker ? &b->instances.breaker : NULL,
+                    &sides, report);
+    end(&sides);
+}
+
 /* A sorted list of rows that begin with their name. */
 struct list {
     const char *path;
@@ -391,6 +447,7 @@ config_diff(const struct config *old, const struct config *new,
     compare_plugins(old, new, report);
     compare_policies(old, new, report);
     compare_guards(old, new, report);
+    compare_breakers(old, new, report);
     compare_targets_and_tenants(old, new, report);
     return report->restarts == restarts;
 }

@@ -247,7 +247,8 @@ add_targets(struct lint *lint, const struct policy_set *set)
     if (lint->targets == NULL) {
         return;
     }
-    if (set->target_fallback.has_throttle || set->target_fallback.has_budget) {
+    if (set->target_fallback.has_throttle || set->target_fallback.has_budget ||
+        set->target_fallback.has_breaker) {
         lint->targets[lint->target_count++].target = &set->target_fallback;
     }
     for (size_t i = 0; i < set->target_count; i++) {
@@ -271,6 +272,7 @@ lint_create(const struct config *config)
         free(lint);
         return NULL;
     }
+    lint->instances = &config->policy.instances;
     lint_find_all(lint, config);
     add_policies(lint, config);
     add_targets(lint, &config->policy);

@@ -85,6 +85,7 @@ struct lint {
     size_t policy_count;
     struct lint_target *targets; /* those with a guard; all of them first */
     size_t target_count;
+    const struct instance_policy *instances;
     struct lint_finding *findings; /* of the whole */
     size_t warnings;               /* of all rows, but not said at load */
     size_t notes;
@@ -115,8 +116,9 @@ lint_print(const struct lint *lint, struct bytes *out);
  *               isDefault, attemptsMax, freeAttemptsMax, delayMin, delayMax,
  *               retriesThatFit, load, loadBound (not given: unbounded),
  *               loadBoundOnce, loadBoundPerSecond, findings[]
- *   targets[]   name ("*": all others), retryThrottling, budget, failureShare,
- *               okPerFailure, findings[]
+ *   targets[]   name ("*": all others), retryThrottling, budget, breaker,
+ *               breakerMeans (one line), failureShare, okPerFailure, findings[]
+ *   instanceBreaker, instanceBreakerMeans (not given: none)
  *   findings[]  code, severity (warning, note), text, atLoad
  *   issues[]    severity (error, warning), source, line, path, found, allowed
  *   errors, warnings, notes

@@ -16,13 +16,9 @@ enum {
     OKS_MANY = 100, /* for one failure */
 };
 
-static void
-find(struct lint *lint, struct lint_finding **list, enum lint_code code,
-     const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static void
-find(struct lint *lint, struct lint_finding **list, enum lint_code code,
-     const char *format, ...)
+void
+lint_add(struct lint *lint, struct lint_finding **list, enum lint_code code,
+         const char *format, ...)
 {
     struct lint_finding *finding = config_arena_array(lint->arena, 1,
                                                       sizeof(*finding));
@@ -109,15 +105,16 @@ find_codes(struct lint *lint, struct lint_policy *row)
 
     if ((codes & hopeless_codes) != 0) {
         list_codes(codes & hopeless_codes, names);
-        find(lint, &row->findings, LINT_HOPELESS_CODE,
-             "%s: another attempt fails the same way", names);
+        lint_add(lint, &row->findings, LINT_HOPELESS_CODE,
+                 "%s: another attempt fails the same way", names);
     }
     if ((codes & doubtful_codes) != 0) {
         list_codes(codes & doubtful_codes, names);
-        find(lint, &row->findings, LINT_DOUBTFUL_CODE,
-             "%s: rarely better at another attempt; make sure that the worker "
-             "means it so",
-             names);
+        lint_add(
+            lint, &row->findings, LINT_DOUBTFUL_CODE,
+            "%s: rarely better at another attempt; make sure that the worker "
+            "means it so",
+            names);
     }
 }
 
@@ -132,23 +129,24 @@ find_backoff(struct lint *lint, struct lint_policy *row)
     struct words words = {.next = 0};
 
     if (retry->max_backoff_ms < retry->initial_backoff_ms) {
-        find(lint, &row->findings, LINT_MAX_BELOW_INITIAL,
-             "maxBackoff %s is below initialBackoff %s: every wait is %s",
-             duration(&words, retry->max_backoff_ms),
-             duration(&words, retry->initial_backoff_ms),
-             duration(&words, retry->max_backoff_ms));
+        lint_add(lint, &row->findings, LINT_MAX_BELOW_INITIAL,
+                 "maxBackoff %s is below initialBackoff %s: every wait is %s",
+                 duration(&words, retry->max_backoff_ms),
+                 duration(&words, retry->initial_backoff_ms),
+                 duration(&words, retry->max_backoff_ms));
     } else if (grows && retry->backoff_multiplier < 1) {
-        find(lint, &row->findings, LINT_SHRINKING_BACKOFF,
-             "backoffMultiplier %g: each wait is shorter than the one before",
-             retry->backoff_multiplier);
+        lint_add(
+            lint, &row->findings, LINT_SHRINKING_BACKOFF,
+            "backoffMultiplier %g: each wait is shorter than the one before",
+            retry->backoff_multiplier);
     } else if (grows && retry->backoff_multiplier <= 1) {
-        find(lint, &row->findings, LINT_CONSTANT_BACKOFF,
-             "backoffMultiplier 1: the waits do not grow while the target "
-             "stays down");
+        lint_add(lint, &row->findings, LINT_CONSTANT_BACKOFF,
+                 "backoffMultiplier 1: the waits do not grow while the target "
+                 "stays down");
     }
     if (retry->jitter == JITTER_NONE) {
-        find(lint, &row->findings, LINT_NO_JITTER,
-             "jobs that failed together come back together");
+        lint_add(lint, &row->findings, LINT_NO_JITTER,
+                 "jobs that failed together come back together");
     }
 }
 
@@ -165,22 +163,25 @@ find_times(struct lint *lint, struct lint_policy *row)
     const char *timeout = duration(&words, policy->deadline_ms);
 
     if (policy->attempt_timeout_ms >= policy->deadline_ms) {
-        find(lint, &row->findings, LINT_TIMEOUT_BELOW_ATTEMPT,
-             "attemptTimeout %s is not below timeout %s: after an attempt that "
-             "hangs there is no retry",
-             duration(&words, policy->attempt_timeout_ms), timeout);
+        lint_add(
+            lint, &row->findings, LINT_TIMEOUT_BELOW_ATTEMPT,
+            "attemptTimeout %s is not below timeout %s: after an attempt that "
+            "hangs there is no retry",
+            duration(&words, policy->attempt_timeout_ms), timeout);
     }
     if (row->retries_fit < retries) {
-        find(lint, &row->findings, LINT_RETRIES_NEVER_FIT,
-             "the waits take %s at least, timeout is %s: %u of %u retries can "
-             "ever start",
-             duration(&words, row->delay_min_ms), timeout,
-             (unsigned)row->retries_fit, (unsigned)retries);
+        lint_add(
+            lint, &row->findings, LINT_RETRIES_NEVER_FIT,
+            "the waits take %s at least, timeout is %s: %u of %u retries can "
+            "ever start",
+            duration(&words, row->delay_min_ms), timeout,
+            (unsigned)row->retries_fit, (unsigned)retries);
     } else if (row->delay_max_ms >= policy->deadline_ms) {
-        find(lint, &row->findings, LINT_RETRIES_MAY_NOT_FIT,
-             "the waits take up to %s, timeout is %s: not every job has all "
-             "retries",
-             duration(&words, row->delay_max_ms), timeout);
+        lint_add(
+            lint, &row->findings, LINT_RETRIES_MAY_NOT_FIT,
+            "the waits take up to %s, timeout is %s: not every job has all "
+            "retries",
+            duration(&words, row->delay_max_ms), timeout);
     }
 }
 
@@ -195,30 +196,33 @@ find_hedging(struct lint *lint, struct lint_policy *row)
     struct words words = {.next = 0};
 
     if (policy->idempotency != IDEMPOTENCY_YES) {
-        find(lint, &row->findings, LINT_HEDGING_NOT_IDEMPOTENT,
-             "without \"idempotent\": true only jobs that say so themselves "
-             "are hedged");
+        lint_add(
+            lint, &row->findings, LINT_HEDGING_NOT_IDEMPOTENT,
+            "without \"idempotent\": true only jobs that say so themselves "
+            "are hedged");
     }
     if (policy->hedging_delay_ms == 0) {
-        find(lint, &row->findings, LINT_HEDGING_AT_ONCE,
-             "no hedgingDelay: every job costs up to %u attempts, also when "
-             "nothing fails",
-             (unsigned)row->attempts_max);
+        lint_add(
+            lint, &row->findings, LINT_HEDGING_AT_ONCE,
+            "no hedgingDelay: every job costs up to %u attempts, also when "
+            "nothing fails",
+            (unsigned)row->attempts_max);
     }
     if (concurrency > 0) {
-        find(lint, &row->findings, LINT_HEDGING_CONCURRENCY,
-             "limits.concurrency %u holds %u hedged jobs of %u attempts%s",
-             (unsigned)concurrency, (unsigned)(concurrency / row->attempts_max),
-             (unsigned)row->attempts_max,
-             concurrency < row->attempts_max
-                 ? ": a job waits for its own attempts"
-                 : "");
+        lint_add(lint, &row->findings, LINT_HEDGING_CONCURRENCY,
+                 "limits.concurrency %u holds %u hedged jobs of %u attempts%s",
+                 (unsigned)concurrency,
+                 (unsigned)(concurrency / row->attempts_max),
+                 (unsigned)row->attempts_max,
+                 concurrency < row->attempts_max
+                     ? ": a job waits for its own attempts"
+                     : "");
     }
     if (policy->deadline_ms > 0 && row->delay_max_ms >= policy->deadline_ms) {
-        find(lint, &row->findings, LINT_HEDGING_TIMEOUT,
-             "the last attempt starts %s after the first, timeout is %s",
-             duration(&words, row->delay_max_ms),
-             duration(&words, policy->deadline_ms));
+        lint_add(lint, &row->findings, LINT_HEDGING_TIMEOUT,
+                 "the last attempt starts %s after the first, timeout is %s",
+                 duration(&words, row->delay_max_ms),
+                 duration(&words, policy->deadline_ms));
     }
 }
 
@@ -243,11 +247,12 @@ find_rate(struct lint *lint, struct lint_policy *row)
                        limits->rate;
 
     if (wait_ms > row->delay_max_ms) {
-        find(lint, &row->findings, LINT_RATE_BELOW_RETRIES,
-             "limits.rate lets the %u attempts of one job through in %s, its "
-             "waits take %s at most: the rate decides, not the backoff",
-             (unsigned)row->attempts_max, duration(&words, wait_ms),
-             duration(&words, row->delay_max_ms));
+        lint_add(
+            lint, &row->findings, LINT_RATE_BELOW_RETRIES,
+            "limits.rate lets the %u attempts of one job through in %s, its "
+            "waits take %s at most: the rate decides, not the backoff",
+            (unsigned)row->attempts_max, duration(&words, wait_ms),
+            duration(&words, row->delay_max_ms));
     }
 }
 
@@ -258,10 +263,11 @@ lint_find_policy(struct lint *lint, const struct config *config,
     const struct retry_policy *retry = &row->policy->retry;
 
     if (retry->attempts_clamped) {
-        find(lint, &row->findings, LINT_ATTEMPTS_CUT,
-             "maxAttempts is cut to maxAttemptsLimit, %u",
-             (unsigned)config->max_attempts_limit);
+        lint_add(lint, &row->findings, LINT_ATTEMPTS_CUT,
+                 "maxAttempts is cut to maxAttemptsLimit, %u",
+                 (unsigned)config->max_attempts_limit);
     }
+    lint_find_breaker(lint, &config->policy, row);
     if (row->attempts_max < 2) {
         return;
     }
@@ -274,13 +280,14 @@ lint_find_policy(struct lint *lint, const struct config *config,
     }
     find_rate(lint, row);
     if (!row->load.guarded) {
-        find(lint, &row->findings, LINT_UNGUARDED,
-             row->policy->hedged
-                 ? "no budget bounds it: up to %u times the load, also when "
-                   "nothing fails"
-                 : "no retryThrottling and no budget bounds it: %u times the "
-                   "load while the target is down",
-             (unsigned)row->attempts_max);
+        lint_add(
+            lint, &row->findings, LINT_UNGUARDED,
+            row->policy->hedged
+                ? "no budget bounds it: up to %u times the load, also when "
+                  "nothing fails"
+                : "no retryThrottling and no budget bounds it: %u times the "
+                  "load while the target is down",
+            (unsigned)row->attempts_max);
     }
 }
 
@@ -288,14 +295,14 @@ void
 lint_find_all(struct lint *lint, const struct config *config)
 {
     if (!config->retries_enabled) {
-        find(lint, &lint->findings, LINT_RETRIES_OFF,
-             "retriesEnabled is false: every job has one attempt");
+        lint_add(lint, &lint->findings, LINT_RETRIES_OFF,
+                 "retriesEnabled is false: every job has one attempt");
     }
     if (config->free_attempts_max > FREE_ATTEMPTS_MANY) {
-        find(lint, &lint->findings, LINT_FREE_ATTEMPTS,
-             "freeAttemptsMax %u: a job that no worker keeps goes round as "
-             "often",
-             (unsigned)config->free_attempts_max);
+        lint_add(lint, &lint->findings, LINT_FREE_ATTEMPTS,
+                 "freeAttemptsMax %u: a job that no worker keeps goes round as "
+                 "often",
+                 (unsigned)config->free_attempts_max);
     }
 }
 
@@ -315,23 +322,24 @@ find_throttle(struct lint *lint, struct lint_target *row)
     uint32_t ok_milli = target->tokens_ok_milli;
 
     if (!lint_throttle_allows(target)) {
-        find(lint, &row->findings, LINT_THROTTLE_NEVER_ALLOWS,
-             "maxTokens %u: one failure leaves no more than half, so nothing "
-             "is ever retried",
-             (unsigned)(target->tokens_max_milli / 1000));
+        lint_add(
+            lint, &row->findings, LINT_THROTTLE_NEVER_ALLOWS,
+            "maxTokens %u: one failure leaves no more than half, so nothing "
+            "is ever retried",
+            (unsigned)(target->tokens_max_milli / 1000));
     }
     if (ok_milli * OKS_MANY < 1000) {
-        find(lint, &row->findings, LINT_THROTTLE_REFILLS_SLOWLY,
-             "tokenRatio %g: one failure costs %u successes",
-             (double)ok_milli / 1000,
-             (unsigned)((1000 + ok_milli - 1) / ok_milli));
+        lint_add(lint, &row->findings, LINT_THROTTLE_REFILLS_SLOWLY,
+                 "tokenRatio %g: one failure costs %u successes",
+                 (double)ok_milli / 1000,
+                 (unsigned)((1000 + ok_milli - 1) / ok_milli));
     }
     if (ok_milli >= 1000) {
-        find(lint, &row->findings, LINT_THROTTLE_HARDLY_HOLDS,
-             "tokenRatio %g: it holds only while more than %u%% of all "
-             "attempts fail",
-             (double)ok_milli / 1000,
-             (unsigned)((uint64_t)ok_milli * 100 / (1000 + ok_milli)));
+        lint_add(lint, &row->findings, LINT_THROTTLE_HARDLY_HOLDS,
+                 "tokenRatio %g: it holds only while more than %u%% of all "
+                 "attempts fail",
+                 (double)ok_milli / 1000,
+                 (unsigned)((uint64_t)ok_milli * 100 / (1000 + ok_milli)));
     }
 }
 
@@ -346,13 +354,13 @@ find_budget(struct lint *lint, struct lint_target *row)
         return;
     }
     if (ratio == 0) {
-        find(lint, &row->findings, LINT_BUDGET_NEVER_ALLOWS,
-             "ratio 0 and minPerSecond 0: nothing is ever retried");
+        lint_add(lint, &row->findings, LINT_BUDGET_NEVER_ALLOWS,
+                 "ratio 0 and minPerSecond 0: nothing is ever retried");
     } else if (ratio < 1000) {
-        find(lint, &row->findings, LINT_BUDGET_NEEDS_LOAD,
-             "minPerSecond 0: no retry below %u first attempts in %s",
-             (unsigned)((1000 + ratio - 1) / ratio),
-             duration(&words, target->budget_window_ms));
+        lint_add(lint, &row->findings, LINT_BUDGET_NEEDS_LOAD,
+                 "minPerSecond 0: no retry below %u first attempts in %s",
+                 (unsigned)((1000 + ratio - 1) / ratio),
+                 duration(&words, target->budget_window_ms));
     }
 }
 

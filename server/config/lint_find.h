@@ -12,6 +12,16 @@
 bool
 lint_throttle_allows(const struct target_policy *target);
 
+/* Adds a finding to the list. */
+void
+lint_add(struct lint *lint, struct lint_finding **list, enum lint_code code,
+         const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* What the breaker of its target means for a policy; lint_breaker.c. */
+void
+lint_find_breaker(struct lint *lint, const struct policy_set *set,
+                  struct lint_policy *row);
+
 void
 lint_find_all(struct lint *lint, const struct config *config);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The check for programs. */
+#include "server/config/breakers.h"
 #include "server/config/json_out.h"
 #include "server/config/lint.h"
 #include "server/config/print.h"
@@ -96,10 +97,15 @@ static void
 print_target_row(struct json_out *json, const struct lint_target *row)
 {
     const struct target_policy *target = row->target;
+    char means[BREAKER_TEXT_BYTES];
 
     json_open(json, NULL, '{');
     json_string(json, "name", target->name.len == 0 ? "*" : target->name.at);
     print_guards(json, target);
+    if (target->has_breaker) {
+        breaker_describe(&target->breaker, means);
+        json_string(json, "breakerMeans", means);
+    }
     if (target->has_throttle) {
         /* Retries stop for good above this share of failures. */
         print_milli(json, "failureShare",
@@ -110,6 +116,18 @@ print_target_row(struct json_out *json, const struct lint_target *row)
     }
     print_findings(json, row->findings);
     json_close(json, '}');
+}
+
+static void
+print_instances(struct json_out *json, const struct lint *lint)
+{
+    char means[BREAKER_TEXT_BYTES];
+
+    if (lint != NULL && lint->instances->has_breaker) {
+        breaker_print_instances(json, lint->instances);
+        breaker_describe(&lint->instances->breaker, means);
+        json_string(json, "instanceBreakerMeans", means);
+    }
 }
 
 static void
@@ -149,6 +167,7 @@ lint_print_json(const struct lint *lint, const struct config_report *report,
         print_target_row(&json, &lint->targets[i]);
     }
     json_close(&json, ']');
+    print_instances(&json, lint);
     print_findings(&json, lint == NULL ? NULL : lint->findings);
     print_issues(&json, report);
     json_u64(&json, "errors", report->errors);

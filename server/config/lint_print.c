@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The check for people: a table, and one line for each finding. */
+#include "server/config/breakers.h"
 #include "server/config/lint.h"
 #include "server/config/value.h"
 
@@ -178,6 +179,47 @@ print_targets(const struct lint *lint, struct bytes *out)
     }
 }
 
+static void
+print_breaker(const char *name, int width, const struct breaker_policy *policy,
+              struct bytes *out)
+{
+    char text[BREAKER_TEXT_BYTES];
+
+    breaker_describe(policy, text);
+    print(out, "%-*s  %s\n", width, name, text);
+}
+
+/* One line for each breaker: what it means. */
+static void
+print_breakers(const struct lint *lint, struct bytes *out)
+{
+    static const char instances[] = "each worker instance";
+    bool any = lint->instances->has_breaker;
+    int width = (int)strlen(instances);
+
+    for (size_t i = 0; i < lint->target_count; i++) {
+        int len = (int)strlen(name_of(&lint->targets[i]));
+
+        any |= lint->targets[i].target->has_breaker;
+        width = len > width ? len : width;
+    }
+    if (!any) {
+        return;
+    }
+    print(out, "\n%-*s  breaker\n", width, "target");
+    for (size_t i = 0; i < lint->target_count; i++) {
+        const struct target_policy *target = lint->targets[i].target;
+
+        if (target->has_breaker) {
+            print_breaker(name_of(&lint->targets[i]), width, &target->breaker,
+                          out);
+        }
+    }
+    if (lint->instances->has_breaker) {
+        print_breaker(instances, width, &lint->instances->breaker, out);
+    }
+}
+
 /* `place` begins the line: "redial.json:3: " or nothing. */
 static void
 print_findings(const struct lint_finding *finding, const char *place,
@@ -218,6 +260,7 @@ lint_print(const struct lint *lint, struct bytes *out)
 {
     print_policies(lint, out);
     print_targets(lint, out);
+    print_breakers(lint, out);
     print(out, "\n");
     print_findings(lint->findings, "", "all", out);
     for (size_t i = 0; i < lint->policy_count; i++) {

@@ -3,6 +3,7 @@
  * Breakers: each field at, below and above its limits, what lies between them,
  * and which breaker a target has in the end.
  */
+#include "server/config/lint.h"
 #include "tests/unit/config/fixture.h"
 
 #include <setjmp.h>
@@ -492,6 +493,56 @@ a_trial_shorter_than_an_attempt_is_refused(void **state)
     RUN_VECTORS(vectors, &frame);
 }
 
+/* ---- What the check says --------------------------------------------------
+ */
+
+static void
+the_check_says_what_each_breaker_means(void **state)
+{
+    static const char text[] =
+        "{'attemptTimeout': '1s', 'breaker': {'slowRate': 0.335,"
+        " 'slowCall': '0.5s', 'mode': 'metricsOnly'}, 'targets': ["
+        "  {'name': 'A', 'breaker': {'mode': 'disabled'}},"
+        "  {'name': 'B', 'breaker': {'failureThreshold': 1}},"
+        "  {'name': 'C', 'breaker': {'failureRate': 0, 'slowRate': 1,"
+        "   'slowCall': '0.5s', 'consecutiveFailures': 7}}],"
+        " 'instanceBreaker': {}}";
+    static const char table[] =
+        "target                breaker\n"
+        "all others            would open at 50 % failures or at 33.5 % slower "
+        "than 0.5s of at least 20 calls in 30s, for 5s to 300s\n"
+        "A                     disabled\n"
+        "B                     opens after 1 failure in a row, for 60s to "
+        "300s\n"
+        "C                     opens at 100 % slower than 0.5s of at least 20 "
+        "calls in 30s or after 7 failures in a row, for 5s to 300s\n"
+        "each worker instance  opens at 50 % failures of at least 20 calls in "
+        "30s or after 5 failures in a row, for 5s to 300s\n";
+    struct loaded loaded;
+
+    (void)state;
+    load_text(&loaded, text);
+    assert_int_equal(loaded.status, REDIAL_OK);
+    struct lint *lint = lint_create(loaded.config);
+
+    assert_non_null(lint);
+    bytes_clear(&loaded.text);
+    lint_print(lint, &loaded.text);
+    assert_true(bytes_append_byte(&loaded.text, 0));
+    if (strstr((const char *)loaded.text.at, table) == NULL) {
+        fail_msg("%s", (const char *)loaded.text.at);
+    }
+    bytes_clear(&loaded.text);
+    lint_print_json(lint, &loaded.report, &loaded.text);
+    assert_true(bytes_append_byte(&loaded.text, 0));
+    assert_non_null(
+        strstr((const char *)loaded.text.at, "\"breakerMeans\": \"disabled\""));
+    assert_non_null(strstr((const char *)loaded.text.at,
+                           "  \"instanceBreakerMeans\": \"opens at"));
+    lint_free(lint);
+    loaded_fini(&loaded);
+}
+
 int
 main(void)
 {
@@ -507,6 +558,7 @@ main(void)
         cmocka_unit_test(two_breakers_of_one_target_must_agree),
         cmocka_unit_test(a_trial_outlasts_the_attempts_behind_the_breaker),
         cmocka_unit_test(a_trial_shorter_than_an_attempt_is_refused),
+        cmocka_unit_test(the_check_says_what_each_breaker_means),
     };
 
     return cmocka_run_group_tests(tests, NULL, folder_fini);

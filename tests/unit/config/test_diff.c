@@ -123,6 +123,30 @@ changed_guards_targets_and_tenants_are_named(void **state)
 }
 
 static void
+changed_breakers_are_named_by_what_they_mean(void **state)
+{
+    (void)state;
+    assert_true(diff(
+        "{'attemptTimeout': '1s', 'breaker': {}, 'targets': [{'name': 'A'}],"
+        " 'methodConfig': [{'name': [{'service': 'S'}], 'breaker': {}}]}",
+        "{'attemptTimeout': '1s', 'instanceBreaker': {'jitter': 0},"
+        " 'breaker': {'failureThreshold': 3, 'openTimeMultiplier': 1},"
+        " 'methodConfig': [{'name': [{'service': 'S'}], 'whenOpen': 'reject',"
+        "  'breaker': {'probes': 2}}]}",
+        "changes: methodConfig[S]: there -> there, with another policy\n"
+        "changes: breaker: opens at 50 % failures of at least 20 calls in "
+        "30s, for 5s to 300s -> opens after 3 failures in a row, for 60s\n"
+        "changes: instanceBreaker: none -> opens at 50 % failures of at least "
+        "20 calls in 30s or after 5 failures in a row, for 5s to 300s\n"
+        "changes: targets[S]: there -> there, with another text\n"));
+    assert_true(diff("{'attemptTimeout': '1s', 'breaker': {}}",
+                     "{'attemptTimeout': '1s', 'breaker': {'parkedMax': 1}}",
+                     "changes: breaker: opens at 50 % failures of at least 20 "
+                     "calls in 30s, for 5s to 300s -> the same, with other "
+                     "details\n"));
+}
+
+static void
 a_policy_changes_with_its_target_limits_and_hedging(void **state)
 {
     static const char *const texts[] = {
@@ -197,6 +221,7 @@ main(void)
         cmocka_unit_test(what_a_reload_can_do_is_allowed),
         cmocka_unit_test(changed_policies_are_named),
         cmocka_unit_test(changed_guards_targets_and_tenants_are_named),
+        cmocka_unit_test(changed_breakers_are_named_by_what_they_mean),
         cmocka_unit_test(a_policy_changes_with_its_target_limits_and_hedging),
         cmocka_unit_test(a_change_beyond_the_limit_is_a_change),
         cmocka_unit_test(what_needs_a_restart_is_refused),

@@ -209,6 +209,44 @@ static const struct row target_rows[] = {
      "budget-never-allows throttle-never-allows"},
 };
 
+#define BREAKER(breaker, more)                              \
+    "{" GUARD "'attemptTimeout': '5s', 'breaker': " breaker \
+    ", " METHOD(more) "}"
+
+static const struct row breaker_rows[] = {
+    {BREAKER("{}", "'idempotent': true"), ""},
+    {BREAKER("{'window': '5.001s'}", GOOD("")), ""},
+    {BREAKER("{'window': '5s'}", GOOD("")), "breaker-window"},
+    {BREAKER("{'window': '5s', 'mode': 'disabled'}", GOOD("")), ""},
+    {BREAKER("{'window': '5s', 'consecutiveFailures': 9, 'failureRate': 0}",
+             GOOD("")),
+     ""},
+    {BREAKER("{'slowRate': 1, 'slowCall': '4.999s'}", GOOD("")), ""},
+    {BREAKER("{'slowRate': 1, 'slowCall': '5s'}", GOOD("")),
+     "breaker-never-slow"},
+    /* 1 at once and 10 a minute. */
+    {BREAKER("{'minimumCalls': 11, 'window': '60s'}",
+             "'limits': {'rate': {'perMinute': 10, 'burst': 1}}"),
+     ""},
+    {BREAKER("{'minimumCalls': 12, 'window': '60s'}",
+             "'limits': {'rate': {'perMinute': 10, 'burst': 1}}"),
+     "breaker-too-few-calls"},
+    {BREAKER("{'minimumCalls': 61}", "'limits': {'rate': 2}"), ""},
+    {BREAKER("{'minimumCalls': 63}", "'limits': {'rate': 2}"),
+     "breaker-too-few-calls"},
+    {BREAKER("{'consecutiveFailures': 4}", GOOD("")), ""},
+    {BREAKER("{'consecutiveFailures': 3}", GOOD("")), "breaker-one-job"},
+    {BREAKER("{'failureThreshold': 1}", "'idempotent': true"), ""},
+    {BREAKER("{}", "'waitForReady': false"), "breaker-not-waiting"},
+    {BREAKER("{}", "'waitForReady': false, 'whenOpen': 'reject'"), ""},
+    {BREAKER("{'mode': 'metricsOnly'}", "'waitForReady': false"), ""},
+    {BREAKER("{'openTime': '3s'}", "'timeout': '3.001s'"), ""},
+    {BREAKER("{'openTime': '3s'}", "'timeout': '3s'"), "breaker-outlasts-jobs"},
+    {BREAKER("{'openTime': '3s'}", "'timeout': '3s', 'whenOpen': 'reject'"),
+     ""},
+    {BREAKER("{}", "'timeout': '3s', 'breaker': {'mode': 'disabled'}"), ""},
+};
+
 static void
 every_finding_is_made_at_its_limit_and_not_before(void **state)
 {
@@ -217,6 +255,7 @@ every_finding_is_made_at_its_limit_and_not_before(void **state)
     run_rows(time_rows, sizeof(time_rows) / sizeof(time_rows[0]));
     run_rows(hedging_rows, sizeof(hedging_rows) / sizeof(hedging_rows[0]));
     run_rows(target_rows, sizeof(target_rows) / sizeof(target_rows[0]));
+    run_rows(breaker_rows, sizeof(breaker_rows) / sizeof(breaker_rows[0]));
 }
 
 static bool
@@ -245,7 +284,9 @@ every_code_is_tested(void **state)
             is_in_rows(word, hedging_rows,
                        sizeof(hedging_rows) / sizeof(hedging_rows[0])) ||
             is_in_rows(word, target_rows,
-                       sizeof(target_rows) / sizeof(target_rows[0])));
+                       sizeof(target_rows) / sizeof(target_rows[0])) ||
+            is_in_rows(word, breaker_rows,
+                       sizeof(breaker_rows) / sizeof(breaker_rows[0])));
     }
 }
 
@@ -254,16 +295,17 @@ static void
 what_is_said_at_load_is_said_there(void **state)
 {
     const struct row *const tables[] = {retry_rows, time_rows, hedging_rows,
-                                        target_rows};
+                                        target_rows, breaker_rows};
     const size_t counts[] = {
         sizeof(retry_rows) / sizeof(retry_rows[0]),
         sizeof(time_rows) / sizeof(time_rows[0]),
         sizeof(hedging_rows) / sizeof(hedging_rows[0]),
         sizeof(target_rows) / sizeof(target_rows[0]),
+        sizeof(breaker_rows) / sizeof(breaker_rows[0]),
     };
 
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         for (size_t j = 0; j < counts[i]; j++) {
             struct loaded loaded;
             struct lint *lint = lint_of(&loaded, tables[i][j].text);
