@@ -225,6 +225,14 @@ find_value(const struct policy_set *set, const struct method_policy *policy,
         {"hedging_delay_ms", policy->hedging_delay_ms},
         {"tokens_max_milli", guard->tokens_max_milli},
         {"tokens_ok_milli", guard->tokens_ok_milli},
+        {"window_ms", guard->breaker.window_ms},
+        {"calls_min", guard->breaker.calls_min},
+        {"failure_permille", guard->breaker.failure_permille},
+        {"slow_permille", guard->breaker.slow_permille},
+        {"slow_ms", guard->breaker.slow_ms},
+        {"consecutive", guard->breaker.consecutive},
+        {"open_ms", guard->breaker.open_ms},
+        {"open_ms_max", guard->breaker.open_ms_max},
     };
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {

@@ -21,6 +21,7 @@ static const struct {
     {'d', 25}, /* durations, in the order of the study */
     {'x', 8},  /* Envoy's form */
     {'y', 5},  /* Temporal's form */
+    {'k', 15}, /* breakers */
 };
 
 static bool
