@@ -355,7 +355,7 @@ struct job_view {
     struct job_id id;
     uint32_t slot;
     enum job_state state; /* recorded */
-    enum job_state shown; /* READY when due and waiting, see job.def */
+    enum job_state shown; /* READY or PARKED when it waits, see job.def */
     uint64_t seq;         /* of its last record */
     uint64_t job_seq;
     struct text correlation; /* empty: the id */
@@ -367,7 +367,8 @@ struct job_view {
     enum idempotency idempotency;
     int64_t accepted_wall_ms;
     int64_t state_wall_ms;
-    int64_t until_wall_ms;    /* next try, hedge or not before; 0: none */
+    int64_t until_wall_ms;    /* next try, hedge or not before, or when its
+                                 target's breaker reopens; 0: none, unknown */
     int64_t deadline_wall_ms; /* 0: none */
     uint32_t attempts_charged;
     uint32_t attempts_free;
@@ -613,7 +614,7 @@ struct engine_stats {
     uint64_t refusals[ENGINE_REFUSAL_COUNT]; /* the same by reason */
 };
 
-/* Exact; O(methods). */
+/* Exact; O(methods + targets). */
 void
 engine_stats(const struct engine *engine, struct now now,
              struct engine_stats *ret_stats);
