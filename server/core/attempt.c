@@ -133,7 +133,7 @@ attempt_free(struct engine *engine, struct attempt *attempt)
     struct method *method = attempt->job->method;
     struct tenant *tenant = attempt->job->tenant;
 
-    gate_drop(engine, attempt);
+    redial_assert(attempt->permit.kind == BREAKER_NO_PERMIT);
     unlink_from_job(attempt);
     list_remove(&attempt->of_worker);
     list_remove(&attempt->ending);

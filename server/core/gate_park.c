@@ -90,7 +90,9 @@ void
 gate_let_go(struct engine *engine, struct target *target, bool all)
 {
     target->lets_all_go = target->lets_all_go || all;
-    if (!list_is_linked(&target->unparking) && next_parked(target) != NULL) {
+    if (next_parked(target) == NULL) {
+        target->lets_all_go = false;
+    } else if (!list_is_linked(&target->unparking)) {
         list_append(&engine->unparking, &target->unparking);
     }
 }

@@ -48,6 +48,18 @@ an_idempotent_job_goes_before_one_of_which_nothing_is_said(void **state)
 }
 
 static void
+an_idempotent_job_in_a_hurry_still_goes_first(void **state)
+{
+    (void)state;
+    begin();
+    gates_submit(10, IDEMPOTENCY_UNSET, 0);
+    gates_submit(11, IDEMPOTENCY_YES, 3000);
+    rig_advance(1000);
+    assert_true(gates_runs(11));
+    assert_false(gates_runs(10));
+}
+
+static void
 a_job_with_time_left_goes_before_one_in_a_hurry(void **state)
 {
     (void)state;
@@ -257,6 +269,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         rig_test(the_move_to_half_open_lets_just_one_through),
         rig_test(an_idempotent_job_goes_before_one_of_which_nothing_is_said),
+        rig_test(an_idempotent_job_in_a_hurry_still_goes_first),
         rig_test(a_job_with_time_left_goes_before_one_in_a_hurry),
         rig_test(where_none_has_the_time_the_one_with_the_most_goes),
         rig_test(without_a_fit_job_it_stays_half_open_and_says_so),
