@@ -363,6 +363,7 @@ struct job_view {
     struct text tenant;
     struct text service;
     struct text method;
+    struct text target; /* whose breaker it waits for, where it is PARKED */
     uint32_t priority;
     enum idempotency idempotency;
     int64_t accepted_wall_ms;

@@ -83,6 +83,7 @@ view_texts(const struct engine *engine, const struct job *job,
     view->tenant = scratch_text(scratch, tenant_text(job->tenant));
     view->service = scratch_text(scratch, service_text(job->method->service));
     view->method = scratch_text(scratch, method_text(job->method));
+    view->target = scratch_text(scratch, target_text(job->method->target));
     job_get_failure(engine, job, buf, &reason, &text);
     view->last_reason = scratch_text(scratch, reason);
     view->last_text = scratch_text(scratch, text);

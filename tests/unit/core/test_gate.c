@@ -52,6 +52,7 @@ it_opens_waits_tries_and_comes_back(void **state)
     assert_int_equal(rig.assigned_count, 0);
     assert_int_equal(rig_view(10).state, JOB_READY);
     assert_int_equal(rig_view(10).shown, JOB_PARKED);
+    rig_assert_text(rig_view(10).target, "s");
     assert_int_equal(rig_view(10).until_wall_ms, rig.now.wall.ms + 1000);
     assert_int_equal(shown(JOB_PARKED), 10);
     assert_int_equal(shown(JOB_READY), 0);

@@ -295,6 +295,29 @@ rows_of_the_first_format_have_no_breaker(void **state)
 }
 
 static void
+a_row_that_is_torn_at_any_byte_is_refused(void **state)
+{
+    (void)state;
+    uint8_t row[ENGINE_TARGET_EXPORT_MAX];
+
+    gates_begin(32);
+    gates_open(1);
+    gates_act(ENGINE_BREAKER_OPEN, "ann", "a release", 5000);
+    gates_act(ENGINE_BREAKER_OPEN, "bob", "", 0);
+    size_t len = engine_export_target(rig.engine, 0, row);
+
+    rig_restart_empty();
+    for (size_t cut = 0; cut < len; cut++) {
+        assert_false(engine_load_target(rig.engine, row, cut));
+    }
+    assert_true(engine_load_target(rig.engine, row, len));
+    gates_expect(BREAKER_OPEN);
+    assert_int_equal(gates_stats().holder_count, 2);
+    rig_assert_text(gates_stats().holders[0].reason, "a release");
+    rig_restart_empty();
+}
+
+static void
 a_million_idle_breakers_take_their_bytes_and_no_more(void **state)
 {
     (void)state;
@@ -334,6 +357,7 @@ main(void)
         rig_test(metrics_only_tells_and_holds_nothing_up),
         rig_test(a_disabled_one_never_opens),
         rig_test(rows_of_the_first_format_have_no_breaker),
+        rig_test(a_row_that_is_torn_at_any_byte_is_refused),
         rig_test(a_million_idle_breakers_take_their_bytes_and_no_more),
     };
 
