@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * List: live jobs from the engine, by slot; then finished ones from the store,
- * newest first. The cursor says where to go on: "live:<slot>" or "done:<id>".
+ * newest first. The cursor says where to go on: "live:<slot>" or "done:<id>";
+ * "done:" is before the newest of these.
  */
 #include "server/app/gateway.h"
 #include "server/app/services.h"
@@ -257,6 +258,10 @@ list_from(struct listing *listing, const char *cursor)
     struct job_id after;
     char next[32];
 
+    if (cursor != NULL && strcmp(cursor, "done:") == 0) {
+        list_finished(listing, NULL);
+        return;
+    }
     if (cursor != NULL && strncmp(cursor, "done:", 5) == 0 &&
         codec_id(cursor + 5, &after)) {
         list_finished(listing, &after);
@@ -268,8 +273,10 @@ list_from(struct listing *listing, const char *cursor)
     if (!list_live(listing, &slot)) {
         (void)snprintf(next, sizeof(next), "live:%" PRIu32, slot);
         end_list(listing, next);
-    } else if (listing->types == 0 || listing->count == listing->query.max) {
+    } else if (listing->types == 0) {
         end_list(listing, "");
+    } else if (listing->count == listing->query.max) {
+        end_list(listing, "done:");
     } else {
         list_finished(listing, NULL);
     }

@@ -235,6 +235,36 @@ a_job_is_listed_and_cancelled(void **state)
     says(result.out, "SUCCEEDED before");
 }
 
+/* A page that live jobs fill is not the last one. */
+static void
+finished_jobs_follow_a_page_full_of_live_ones(void **state)
+{
+    enum { PAGE = 1000 };
+    static struct redial_job jobs[PAGE];
+    static struct redial_submitted submitted[PAGE];
+    struct redial_error error = {.text = ""};
+    redial_client *client = client_of(&gateway);
+
+    (void)state;
+    for (size_t i = 0; i < PAGE; i++) {
+        jobs[i] = job_of("later");
+        jobs[i].not_before_ms = 3600000;
+    }
+    assert_int_equal(
+        redial_submit_many(client, jobs, PAGE, patience(), submitted, &error),
+        REDIAL_OK);
+    redial_client_close(client);
+    const char *id = submit("-d ok");
+
+    run(0, "await %s", id);
+    run(0, "list --state SCHEDULED --state SUCCEEDED --max 1000");
+    says(result.err, "There are more");
+    run(0, "list --state SCHEDULED --state SUCCEEDED --max 1100");
+    says(result.out, id);
+    assert_int_equal(lines_of(result.out), 1 + PAGE + 1);
+    assert_string_equal(result.err, "");
+}
+
 static void
 a_key_joins_the_same_and_refuses_another(void **state)
 {
@@ -425,6 +455,7 @@ main(void)
         TEST(a_job_that_is_not_done_in_time_is_pending),
         TEST(show_tells_every_attempt_and_why),
         TEST(a_job_is_listed_and_cancelled),
+        TEST(finished_jobs_follow_a_page_full_of_live_ones),
         TEST(a_key_joins_the_same_and_refuses_another),
         TEST(events_are_read_again_from_the_start),
         TEST(following_goes_on_over_a_crash_without_a_gap),

@@ -7,7 +7,7 @@
 
 #include "tests/e2e/harness/harness.h"
 
-#define TOOL_TEXT_BYTES 65536
+#define TOOL_TEXT_BYTES 262144
 #define TOOL_WORDS_MAX  32
 
 struct tool_result {
