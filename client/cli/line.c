@@ -185,6 +185,14 @@ delayed_words(const char *rule)
                                               : "retry in ";
 }
 
+/* Rules that end a job because of the delay that they name. */
+static bool
+delay_ends(const char *rule)
+{
+    return strcmp(rule, "DEADLINE_WOULD_EXPIRE") == 0 ||
+           strcmp(rule, "BREAKER_REJECTED") == 0;
+}
+
 void
 line_add_decision(struct text *text, const Redial__V1__Decision *decision,
                   int64_t now_ms)
@@ -195,7 +203,8 @@ line_add_decision(struct text *text, const Redial__V1__Decision *decision,
     if (strcmp(rule, "SUCCEEDED") == 0) {
         return;
     }
-    if (decision->has_delay_ms && decision->delay_source != NULL) {
+    if (decision->has_delay_ms && decision->delay_source != NULL &&
+        !delay_ends(rule)) {
         text_add(text, delayed_words(rule));
         if (now_ms != 0 && decision->has_until_wall_ms) {
             units_add_between(text, now_ms, decision->until_wall_ms);

@@ -130,6 +130,14 @@ is_loser(const Redial__V1__Attempt *attempt)
            strcmp(attempt->decision->rule, "HEDGE_LOST") == 0;
 }
 
+/* Did its job end before it, by cancel or deadline? The worker was told. */
+static bool
+is_stopped(const Redial__V1__Job *job, const Redial__V1__Attempt *attempt)
+{
+    return !attempt->has_ended_wall_ms && line_state_is_final(job->state) &&
+           job->has_state_since_wall_ms;
+}
+
 static enum paint
 attempt_paint(const Redial__V1__Attempt *attempt, const char *state)
 {
@@ -213,6 +221,16 @@ add_ended(struct text *cell, const Redial__V1__Job *job, size_t index,
     add_notes(cell, job, index);
 }
 
+static int64_t
+ended_wall_ms(const struct drawing *drawing, const Redial__V1__Attempt *attempt)
+{
+    if (attempt->has_ended_wall_ms) {
+        return attempt->ended_wall_ms;
+    }
+    return is_stopped(drawing->job, attempt) ? drawing->job->state_since_wall_ms
+                                             : drawing->now_ms;
+}
+
 static void
 add_times(struct drawing *drawing, const Redial__V1__Attempt *attempt)
 {
@@ -227,8 +245,7 @@ add_times(struct drawing *drawing, const Redial__V1__Attempt *attempt)
     table_add_text(&drawing->table, &cell, PAINT_NONE);
     if (attempt->has_started_wall_ms) {
         units_add_between(&cell, attempt->started_wall_ms,
-                          attempt->has_ended_wall_ms ? attempt->ended_wall_ms
-                                                     : drawing->now_ms);
+                          ended_wall_ms(drawing, attempt));
     }
     table_add_text(&drawing->table, &cell, PAINT_NONE);
     text_fini(&cell);
@@ -241,6 +258,9 @@ add_row(struct drawing *drawing, size_t index)
     const char *state = attempt->state != NULL ? attempt->state : "?";
     struct text cell = {.at = NULL};
 
+    if (is_stopped(drawing->job, attempt)) {
+        state = "STOPPED";
+    }
     text_addf(&cell, "%u", (unsigned)attempt->number);
     table_add_text(&drawing->table, &cell, PAINT_NONE);
     add_times(drawing, attempt);

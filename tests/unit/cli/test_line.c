@@ -201,6 +201,24 @@ a_rule_of_a_newer_gateway_is_shown_by_name(void **state)
     assert_string_equal(text_string(&text), "");
 }
 
+/* The delay is why there is none: it is not announced. */
+static void
+a_retry_that_will_not_come_is_not_promised(void **state)
+{
+    static const char *const rules[] = {"DEADLINE_WOULD_EXPIRE",
+                                        "BREAKER_REJECTED"};
+    Redial__V1__Decision decision = retry();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        text_clear(&text);
+        decision.rule = (char *)(uintptr_t)rules[i];
+        line_add_decision(&text, &decision, 0);
+        assert_null(strstr(text_string(&text), "retry in"));
+        assert_non_null(strstr(text_string(&text), rules[i]));
+    }
+}
+
 static void
 a_hedge_is_no_retry(void **state)
 {
@@ -234,6 +252,7 @@ main(void)
         cmocka_unit_test(only_states_that_end_are_final),
         cmocka_unit_test(a_decision_shows_the_time_that_is_left),
         cmocka_unit_test(a_rule_of_a_newer_gateway_is_shown_by_name),
+        cmocka_unit_test(a_retry_that_will_not_come_is_not_promised),
         cmocka_unit_test(a_hedge_is_no_retry),
     };
 

@@ -150,6 +150,18 @@ each_attempt_is_one_line(void **state)
 }
 
 static void
+an_attempt_runs_no_longer_than_its_job(void **state)
+{
+    (void)state;
+    job.state = REDIAL__V1__JOB__STATE__CANCELLED;
+    job.has_state_since_wall_ms = true;
+    job.state_since_wall_ms = ACCEPTED + 3500;
+    add_attempts(1, false, false);
+    assert_non_null(strstr(text_string(&text),
+                           "  3   +3.3 s  200 ms  image-worker  STOPPED\n"));
+}
+
+static void
 the_last_attempts_may_be_enough(void **state)
 {
     (void)state;
@@ -254,6 +266,7 @@ main(void)
         cmocka_unit_test_setup(a_correlation_id_that_is_the_id_is_not_repeated,
                                setup),
         cmocka_unit_test_setup(each_attempt_is_one_line, setup),
+        cmocka_unit_test_setup(an_attempt_runs_no_longer_than_its_job, setup),
         cmocka_unit_test_setup(the_last_attempts_may_be_enough, setup),
         cmocka_unit_test_setup(a_narrow_table_leaves_the_worker_out, setup),
         cmocka_unit_test_setup(why_stands_below_its_attempt, setup),
