@@ -115,8 +115,8 @@ the_answer_is_printed_or_given_as_json(void **state)
     answer_explain();
     assert_int_equal(fake_run(), EXIT_DONE);
     assert_string_equal(fake_out(),
-                        "THROTTLED: the retry budget of the target is used "
-                        "up\n"
+                        "THROTTLED: too few tokens are left in the target's "
+                        "throttle\n"
                         "  throttle  5 of 10 tokens left, retries while above "
                         "5\n");
     fake_begin("policy explain a.B/C --code UNAVAILABLE --json");
