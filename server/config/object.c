@@ -76,6 +76,19 @@ find_nearest(const struct spot *spot, const char *const *names, size_t count)
     return report_nearest(spot->key, len < 6 ? 1 : len / 3, names, count);
 }
 
+/* What only the top has, found further down, as retryThrottling may be. */
+static bool
+belongs_at_top(const struct spot *spot)
+{
+    for (unsigned i = 0; spot->parent->parent != NULL && i < FIELD_COUNT; i++) {
+        if (field_table[i].object == OBJECT_ROOT &&
+            strcmp(field_table[i].name, spot->key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 object_report_unknown(struct config_report *report, const struct spot *spot,
                       const char *const *names, size_t count)
@@ -98,10 +111,15 @@ object_report_unknown(struct config_report *report, const struct spot *spot,
     char path[SPOT_PATH_BYTES];
     char allowed[NAMES_BYTES + 64];
 
-    (void)snprintf(allowed, sizeof(allowed), "%s%s%s%s", known,
-                   nearest == NULL ? "" : "; did you mean \"",
-                   nearest == NULL ? "" : nearest,
-                   nearest == NULL ? "" : "\"?");
+    if (belongs_at_top(spot)) {
+        (void)snprintf(allowed, sizeof(allowed),
+                       "%s; this one belongs at the top", known);
+    } else {
+        (void)snprintf(allowed, sizeof(allowed), "%s%s%s%s", known,
+                       nearest == NULL ? "" : "; did you mean \"",
+                       nearest == NULL ? "" : nearest,
+                       nearest == NULL ? "" : "\"?");
+    }
     spot_path(spot, path);
     report_add(report, &(struct config_issue){
                            .severity = CONFIG_ERROR,

@@ -150,6 +150,24 @@ where_few_names_are_known_all_are_told(void **state)
     loaded_fini(&loaded);
 }
 
+static void
+a_field_of_the_top_that_stands_elsewhere_is_sent_there(void **state)
+{
+    struct loaded loaded;
+
+    (void)state;
+    load_text(&loaded,
+              "{'methodConfig': [{'name': [{}], 'retryThrottling': {}}],"
+              " 'tenants': [{'plugins': []}]}");
+    assert_string_equal(
+        loaded_report(&loaded),
+        "redial.json:1: error: methodConfig[0].retryThrottling: found an "
+        "unknown field; allowed: a known field; this one belongs at the top\n"
+        "redial.json:1: error: tenants[0].plugins: found an unknown field; "
+        "allowed: only name, weight, limits; this one belongs at the top\n");
+    loaded_fini(&loaded);
+}
+
 /* Long texts are cut, and never inside a character. */
 static void
 what_is_found_is_cut(void **state)
@@ -181,6 +199,8 @@ main(void)
         cmocka_unit_test(warnings_say_what_becomes_of_it),
         cmocka_unit_test(the_nearest_name_is_told),
         cmocka_unit_test(where_few_names_are_known_all_are_told),
+        cmocka_unit_test(
+            a_field_of_the_top_that_stands_elsewhere_is_sent_there),
         cmocka_unit_test(what_is_found_is_cut),
     };
 
