@@ -152,6 +152,21 @@ a_reset_lets_the_parked_go_at_once(void **state)
 }
 
 static void
+a_reset_with_nobody_parked_is_not_kept_for_those_who_come_later(void **state)
+{
+    (void)state;
+    begin_with_retries();
+    rig_submit(9);
+    gates_act(ENGINE_BREAKER_RESET, "", "", 0);
+    open_with_retries();
+    assert_int_equal(rig_view(3).state, JOB_PARKED);
+    assert_true(rig_view(3).until_wall_ms > rig.now.wall.ms + 1000);
+    rig_advance(1000);
+    gates_expect(BREAKER_HALF_OPEN);
+    assert_int_equal(rig_view(3).state, JOB_PARKED); /* its own time */
+}
+
+static void
 where_the_method_rejects_a_retry_ends_the_job(void **state)
 {
     (void)state;
@@ -325,6 +340,8 @@ main(void)
         rig_test(a_deadline_before_it_reopens_ends_the_retry_now),
         rig_test(held_open_without_an_expiry_a_retry_waits_for_its_deadline),
         rig_test(a_reset_lets_the_parked_go_at_once),
+        rig_test(
+            a_reset_with_nobody_parked_is_not_kept_for_those_who_come_later),
         rig_test(where_the_method_rejects_a_retry_ends_the_job),
         rig_test(a_submit_that_cannot_be_in_time_ends_early),
         rig_test(a_scheduled_job_that_is_due_too_late_ends_early_too),
