@@ -125,6 +125,9 @@ check_get_number(const struct world *world, const struct seen *seen,
         {"deadline", (int64_t)record->deadline_ms},
         {"since", (int64_t)record->since_accepted_ms},
         {"job-seq", (int64_t)record->job_seq},
+        {"epoch", (int64_t)record->breaker.epoch},
+        {"step", record->breaker.step},
+        {"open-for", (int64_t)record->breaker.open_ms},
     };
 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -160,6 +163,9 @@ get_text(const struct seen *seen, const char *name)
         {"tenant", seen->tenant},
         {"correlation", seen->correlation},
         {"rule", rule_name(record->decision.rule)},
+        {"cause",
+         breaker_cause_name((enum breaker_cause)record->breaker.cause)},
+        {"holder", seen->holder},
         {"source", delay_source_name(record->decision.delay_source)},
         {"clamp", clamp_name(record->decision.clamp)},
         {"charged", yes_or_no(record->charged)},

@@ -91,8 +91,8 @@ replay(struct world *world, struct engine *engine)
     }
 }
 
-static struct engine *
-make_engine(struct world *world)
+struct engine *
+core_make_engine(struct world *world)
 {
     size_t size = (engine_size(&core.limits) + 63) / 64 * 64;
     void *memory = core_memory(world, aligned_alloc(64, size));
@@ -108,7 +108,7 @@ struct engine *
 core_rebuild(struct world *world, bool rows)
 {
     static uint8_t row[ENGINE_EXPORT_MAX];
-    struct engine *engine = make_engine(world);
+    struct engine *engine = core_make_engine(world);
     uint32_t slot = rows ? engine_next_job(core.engine, ENGINE_NO_SLOT)
                          : ENGINE_NO_SLOT;
 
@@ -323,7 +323,7 @@ core_use_policy(struct world *world, const char *json, bool refused)
     if (!engine_outbox_init(&core.out)) {
         world_fail(world, "no memory");
     }
-    core.engine = make_engine(world);
+    core.engine = core_make_engine(world);
     return true;
 }
 

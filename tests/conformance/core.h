@@ -107,6 +107,21 @@ core_open_worker(struct world *world, const struct worker_asked *asked);
 void
 core_change_worker(struct world *world, const char *name, const char *how);
 
+/* An empty one of the limits and the policy in force; to be freed. */
+struct engine *
+core_make_engine(struct world *world);
+
+/* ---- Breakers (core_breaker.c) ----------------------------------------- */
+
+void
+core_breaker(struct world *world, const struct statement *statement);
+
+void
+core_no_breaker(struct world *world, const struct statement *statement);
+
+void
+core_torn(struct world *world, const struct statement *statement);
+
 /* The verbs that only this world has. */
 bool
 core_verb(struct world *world, const struct statement *statement);

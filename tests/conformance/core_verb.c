@@ -231,6 +231,9 @@ core_verb(struct world *world, const struct statement *statement)
         {"target", 2, expect_target},
         {"no-target", 2, expect_no_target},
         {"box", 2, box_verb},
+        {"breaker", 3, core_breaker},
+        {"no-breaker", 2, core_no_breaker},
+        {"torn", 2, core_torn},
     };
 
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {

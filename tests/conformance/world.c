@@ -95,6 +95,8 @@ world_note(struct world *world, const struct record *record, int job,
          &seen->record.tenant);
     keep(record->correlation, seen->correlation, sizeof(seen->correlation),
          &seen->record.correlation);
+    keep(record->holder, seen->holder, sizeof(seen->holder),
+         &seen->record.holder);
     return seen;
 }
 

@@ -38,6 +38,7 @@ struct seen {
     char method[64];
     char tenant[64];
     char correlation[64];
+    char holder[64];
     bool checked; /* by `events` */
 };
 
