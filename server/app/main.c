@@ -138,6 +138,7 @@ parse(int argc, char **argv, struct arguments *arguments)
     arguments->sources.environment = environ;
     arguments->sources.sets = arguments->sets;
     arguments->sources.policy_version = 1;
+    arguments->sources.no_instances = true; /* the engine has none yet */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (!take_option(arguments, option)) {
             arguments->action = ACTION_USAGE;

@@ -292,8 +292,10 @@ place_of_trial(struct loader *loader, const struct reading *reading)
 {
     struct spot spot = spot_of(reading, FIELD_BREAKER_MAX_HALF_OPEN_TIME);
 
-    return spot.node == NULL ? (struct place){.path = NULL}
-                             : loader_place(loader, &spot);
+    if (spot.node == NULL) {
+        return (struct place){.path = NULL};
+    }
+    return loader_place(loader, &spot);
 }
 
 bool

@@ -172,6 +172,7 @@ struct config_sources {
     const char *file;      /* NULL: CONFIG_FILE_DEFAULT if it is there */
     const char *fragments; /* directory; NULL: conf.d beside the file if any */
     bool no_files;         /* read neither */
+    bool no_instances;     /* instanceBreaker: refused, not had here */
     char *const *environment; /* as environ; NULL: none */
     const char *const *sets;  /* "path=value", text or JSON */
     size_t set_count;

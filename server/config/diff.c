@@ -343,20 +343,33 @@ struct list {
     size_t row_bytes;
 };
 
+/* Rows begin with their name. */
+static void
+name_row(const struct list *list, const struct text *name,
+         char ret_path[NAME_BYTES])
+{
+    /* cppcheck-suppress ctunullpointer; one of two rows is always there */
+    const char *word = name->len == 0 ? "*" : name->at;
+
+    (void)snprintf(ret_path, NAME_BYTES, "%s[%s]", list->path, word);
+}
+
 /* NULL: not there. Not both. */
 static void
 compare_row(const struct list *list, const void *old, const void *new,
             struct config_report *report)
 {
-    const struct text *name = old == NULL ? new : old;
     struct sides sides;
     char path[NAME_BYTES];
 
-    (void)snprintf(path, sizeof(path), "%s[%s]", list->path,
-                   name->len == 0 ? "*" : name->at);
-    if (old == NULL || new == NULL) {
-        add(report, CONFIG_CHANGE, path, old == NULL ? "none" : "there",
-            old == NULL ? "there" : "none");
+    if (old == NULL) {
+        name_row(list, new, path);
+        add(report, CONFIG_CHANGE, path, "none", "there");
+        return;
+    }
+    name_row(list, old, path);
+    if (new == NULL) {
+        add(report, CONFIG_CHANGE, path, "there", "none");
         return;
     }
     begin(&sides);

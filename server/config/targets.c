@@ -323,7 +323,10 @@ read_layer(struct loader *loader, const struct layer *layer)
     if (breaker.node != NULL) {
         (void)breaker_read_target(loader, &breaker, fallback, &loader->trial);
     }
-    if (instances.node != NULL) {
+    if (instances.node != NULL && loader->sources->no_instances) {
+        report_error(loader->report, &instances,
+                     "nothing: not supported by this version");
+    } else if (instances.node != NULL) {
         breaker_read_instances(loader, &instances);
     }
     if (field_array(loader->report, &layer->top, &layer->fields,

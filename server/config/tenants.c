@@ -116,8 +116,9 @@ read_layer(struct loader *loader, const struct layer *layer, struct row *rows,
         *row = (struct row){
             .policy = {.weight = 1},
             .place = loader_place(loader, &spot),
-            .order = order++,
+            .order = order,
         };
+        order++;
         count += read_tenant(loader, &spot, row);
     }
     return count;

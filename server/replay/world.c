@@ -348,11 +348,12 @@ join_workers(struct world *world)
             if (offer->worker != worker) {
                 continue;
             }
-            slots[count++] = (struct engine_slots){
+            slots[count] = (struct engine_slots){
                 .service = history->texts[method->service],
                 .method = history->texts[method->name],
                 .count = history->workers[worker].concurrency,
             };
+            count++;
             if (count == OFFERS_MAX) {
                 join(world, worker, part++, slots, count);
                 count = 0;

@@ -13,9 +13,12 @@ do_draws(struct world *world, const struct statement *statement)
 {
     core.draw_count = 0;
     core.drawn = 0;
-    for (int i = 1; i < statement->count && i <= DRAWS_MAX; i++) {
-        core.draws[core.draw_count++] = (uint64_t)check_number(
+    _Static_assert((int)SCRIPT_WORDS_MAX <= (int)DRAWS_MAX,
+                   "all words of a line fit");
+    for (int i = 1; i < statement->count && i < SCRIPT_WORDS_MAX; i++) {
+        core.draws[core.draw_count] = (uint64_t)check_number(
             world, statement->words[i]);
+        core.draw_count++;
     }
 }
 

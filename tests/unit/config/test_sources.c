@@ -340,6 +340,25 @@ directories_of_the_machine_are_defaults(void **state)
 }
 
 static void
+a_program_without_breakers_of_instances_says_so(void **state)
+{
+    struct loaded loaded;
+
+    (void)state;
+    folder_write("redial.json", "{\"instanceBreaker\": {}}");
+    load_sources(&loaded, &(struct config_sources){
+                              .file = folder_path("redial.json"),
+                              .no_instances = true,
+                          });
+    assert_int_equal(loaded.status, REDIAL_INVALID_ARGUMENT);
+    assert_string_equal(
+        loaded_report(&loaded),
+        "redial.json:1: error: instanceBreaker: found an object; allowed: "
+        "nothing: not supported by this version\n");
+    loaded_fini(&loaded);
+}
+
+static void
 what_is_named_must_be_there(void **state)
 {
     struct loaded loaded;
@@ -427,6 +446,7 @@ main(void)
         cmocka_unit_test(an_empty_list_of_codes_is_refused),
         cmocka_unit_test(only_near_misses_of_variables_are_told),
         cmocka_unit_test(directories_of_the_machine_are_defaults),
+        cmocka_unit_test(a_program_without_breakers_of_instances_says_so),
         cmocka_unit_test(what_is_named_must_be_there),
         cmocka_unit_test(fragments_are_bounded),
         cmocka_unit_test(check_is_load_without_the_configuration),
