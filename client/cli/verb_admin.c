@@ -406,9 +406,13 @@ verb_completion(struct cli *cli)
 static const struct verb *
 named_verb(const struct args *args, const struct verb_group *group)
 {
+    const char *first = args->word_count > 0 ? args->words[0] : NULL;
+
+    if (first == NULL) {
+        return NULL;
+    }
     if (args->word_count == 1 && group == NULL) {
-        return strchr(args->words[0], ' ') == NULL ? verb_find(args->words[0])
-                                                   : NULL;
+        return strchr(first, ' ') == NULL ? verb_find(first) : NULL;
     }
     for (size_t i = 0; i < verb_count && args->word_count == 2 && group != NULL;
          i++) {

@@ -348,8 +348,7 @@ static void
 name_row(const struct list *list, const struct text *name,
          char ret_path[NAME_BYTES])
 {
-    /* cppcheck-suppress ctunullpointer; one of two rows is always there */
-    const char *word = name->len == 0 ? "*" : name->at;
+    const char *word = name == NULL || name->len == 0 ? "*" : name->at;
 
     (void)snprintf(ret_path, NAME_BYTES, "%s[%s]", list->path, word);
 }

@@ -200,17 +200,17 @@ refuse_queue(struct engine *engine, enum engine_refusal refusal,
 
 /* The sentence with how many wait, in the texts of the outbox. */
 static const char *
-tell_waiting(struct engine *engine, const char *sentence, uint64_t waiting)
+tell_waiting(struct engine *engine, struct text sentence, uint64_t waiting)
 {
     static const char wait[] = " jobs wait for it"; /* with its terminator */
     struct engine_outbox *out = engine->out;
     char *begin = out->texts + out->text_bytes;
-    size_t len = strlen(sentence);
-    char *at = begin + len;
+    char *at = begin + sentence.len;
 
-    redial_assert(out->text_bytes + len + NUMBER_BYTES_MAX + 2 + sizeof(wait) <=
+    redial_assert(out->text_bytes + sentence.len + NUMBER_BYTES_MAX + 2 +
+                      sizeof(wait) <=
                   out->text_bytes_max);
-    memcpy(begin, sentence, len);
+    memcpy(begin, sentence.at, sentence.len);
     *at++ = ';';
     *at++ = ' ';
     at += text_put_number(at, waiting);
@@ -237,7 +237,8 @@ target_lets_wait(struct engine *engine, const struct method *method)
     refuse(engine, full ? REDIAL_RESOURCE_EXHAUSTED : REDIAL_UNAVAILABLE,
            refusal, after_ms);
     engine->out->result.message = tell_waiting(
-        engine, refusal_sentences[refusal], target->waiting + target->parked);
+        engine, text_of(refusal_sentences[refusal]),
+        target->waiting + target->parked);
     return false;
 }
 
