@@ -58,7 +58,7 @@ redial_i_conn_lose_locked(struct redial_i_conn *conn, const char *why)
     conn->is_lost = true;
     link->is_ready = false;
     if (why != NULL) {
-        (void)snprintf(link->error, sizeof(link->error), "%s: %s",
+        (void)snprintf(link->error, sizeof(link->error), "%.180s: %s",
                        link->addresses.items[link->address].url, why);
     }
     redial_i_post_locked(link->loop, &link->hang_up);

@@ -348,7 +348,8 @@ dialed(void *arg)
             next_address_locked(link, false);
         }
     } else {
-        (void)snprintf(link->error, sizeof(link->error), "%s: %s", address->url,
+        (void)snprintf(link->error, sizeof(link->error), "%.180s: %s",
+                       address->url,
                        result == NNG_ETIMEDOUT ? "no connection in time"
                                                : nng_strerror(result));
         next_address_locked(link, false);
