@@ -190,6 +190,25 @@ report_of(const struct history *history, const struct past_attempt *past,
     ret->overloaded = past->overloaded;
 }
 
+/* Did the k-th one run when an agent cancelled the job? */
+static bool
+was_cancelled(const struct history *history, const struct past_job *job,
+              uint32_t k)
+{
+    uint32_t count = 0;
+    uint32_t cancelled = 0;
+
+    for (uint32_t i = job->first; i != HISTORY_NONE;
+         i = history->attempts[i].next) {
+        const struct past_attempt *past = &history->attempts[i];
+
+        count += !past->free && past->ended_ms >= 0;
+        cancelled += past->free && past->code == REDIAL_CANCELLED &&
+                     past->ended_ms == job->cancelled_ms;
+    }
+    return job->cancelled_ms >= 0 && k >= count && k < count + cancelled;
+}
+
 static bool
 timed_out(const struct engine_report *report)
 {
@@ -205,10 +224,15 @@ choose_outcome(struct world *world, struct running *running,
     const struct history *history = world->history;
     const struct past_job *job = &history->jobs[running->job];
     struct replayed *replayed = &world->jobs[running->job];
-    const struct past_attempt *past = past_of(history, job, replayed->attempts);
+    uint32_t k = replayed->attempts++;
+    const struct past_attempt *past = past_of(history, job, k);
     int64_t takes_ms = 0;
 
-    replayed->attempts++;
+    if (past == NULL && was_cancelled(history, job, k)) {
+        running->report.code = REDIAL_DEADLINE_EXCEEDED;
+        running->report.reason = text_of("ATTEMPT_TIMEOUT");
+        return (int64_t)timeout_ms;
+    }
     if (past == NULL) {
         replayed->beyond++;
         past = past_last(history, job);

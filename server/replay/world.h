@@ -9,9 +9,10 @@
  * ever had in hand. The k-th attempt of a job takes as long and ends like its
  * k-th recorded one that counted. An attempt beyond the record repeats the
  * job's last one, or, by choice, succeeds after the same time; a job that never
- * had one takes the newest of its method. An attempt that the policy gives less
- * time ends with ATTEMPT_TIMEOUT; one that timed out then does so again, with
- * the time that it has now. A lost worker is a failure UNAVAILABLE/WORKER_LOST.
+ * had one takes the newest of its method. One that ran when its job was
+ * cancelled runs until then. An attempt that the policy gives less time ends
+ * with ATTEMPT_TIMEOUT; one that timed out then does so again, with the time
+ * that it has now. A lost worker is a failure UNAVAILABLE/WORKER_LOST.
  * Changes of policy, drains and restarts of the past are not repeated.
  */
 #ifndef REDIAL_SERVER_REPLAY_WORLD_H

@@ -237,6 +237,25 @@ a_cancel_comes_when_it_came(void **state)
     assert_int_equal(replayed[0].attempts, 1);
 }
 
+/* How it would have ended nobody knows: only that it had not, by then. */
+static void
+an_attempt_that_was_cancelled_runs_until_then(void **state)
+{
+    (void)state;
+    one_attempt_that_failed(2); /* the newest one of the method */
+    now_ms = 1000;
+    accept(1);
+    start(1, 1);
+    now_ms += 500;
+    end(1, EVENT_JOB_CANCELLED, RULE_CANCELLED);
+    run(BEYOND_SUCCEEDS);
+    assert_int_equal(replayed[1].state, JOB_CANCELLED);
+    assert_int_equal(replayed[1].ended_ms, 1500);
+    assert_int_equal(replayed[1].attempts, 1);
+    assert_int_equal(replayed[1].beyond, 0);
+    assert_int_equal(replayed[1].busy_ms, 500);
+}
+
 static void
 workers_have_the_room_that_they_were_seen_to_use(void **state)
 {
@@ -477,6 +496,7 @@ main(void)
         TEST(a_shorter_time_limit_cuts_what_took_longer),
         TEST(a_pushback_of_the_past_is_kept),
         TEST(a_cancel_comes_when_it_came),
+        TEST(an_attempt_that_was_cancelled_runs_until_then),
         TEST(workers_have_the_room_that_they_were_seen_to_use),
         TEST(free_attempts_do_not_count),
         TEST(jobs_whose_beginning_is_gone_are_left_out),
