@@ -8,7 +8,7 @@
 
 #include "tests/explore/moves.h"
 
-enum { GRAPH_NONE = UINT32_MAX };
+#define GRAPH_NONE UINT32_MAX
 
 struct node {
     uint64_t digest;
